@@ -206,9 +206,10 @@ def read_stamp(venv: Path) -> dict | None:
     except FileNotFoundError:
         return None
     try:
-        return dict(json.loads(text))
+        stamp = json.loads(text)
     except ValueError:
-        return {"state": "making"}  # cut short while it was written
+        stamp = None
+    return stamp if isinstance(stamp, dict) else {"state": "making"}  # cut short while written
 
 
 def write_stamp(venv: Path, stamp: dict) -> None:
