@@ -1,0 +1,142 @@
+"""From what a user writes in `metrics=[...]` to a metric."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any
+
+from trainer.metrics.base import MeanMetric, Metric
+from trainer.metrics.classification import (
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+from trainer.metrics.regression import MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError
+
+CLASSES: dict[str, type[Metric]] = {
+    cls.__name__: cls
+    for cls in (
+        BinaryAccuracy,
+        CategoricalAccuracy,
+        MeanAbsoluteError,
+        MeanSquaredError,
+        RootMeanSquaredError,
+        SparseCategoricalAccuracy,
+        SparseTopKCategoricalAccuracy,
+        TopKCategoricalAccuracy,
+    )
+}
+SHORT = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "rmse": RootMeanSquaredError}
+
+
+def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Metric:
+    """The metric that `identifier` names.
+
+    Args:
+        identifier: a `Metric`; a string, Keras's snake_case, CamelCase or short name, under which
+            the value is then reported; "accuracy" or "acc", which chooses among binary, sparse and
+            categorical accuracy by the shapes, as Keras does; a function `fn(y_true, y_pred)`
+            giving `[b, ...]`, or a loss object, of which the mean is reported.
+        y_true_spec: anything with the `shape` of the targets; needed by "accuracy" only.
+        y_pred_spec: the same of the predictions.
+
+    Raises:
+        ValueError: the name is unknown, or "accuracy" cannot be told from the shapes.
+        TypeError: none of these, a class instead of an instance, or a Keras metric.
+    """
+    if isinstance(identifier, Metric):
+        return identifier
+    if isinstance(identifier, str):
+        return _named(identifier, y_true_spec, y_pred_spec)
+    if isinstance(identifier, type):
+        raise TypeError(
+            f"metric {identifier.__name__} is a class; call it: {identifier.__name__}()"
+        )
+    if _is_keras_metric(identifier):
+        raise TypeError(_keras_message(identifier))
+    if hasattr(identifier, "call") and hasattr(identifier, "reduction"):  # a loss: its values
+        return MeanMetric(identifier.call, getattr(identifier, "name", None), "min")
+    if callable(identifier):
+        return MeanMetric(identifier)
+    raise TypeError(
+        f"metric {identifier!r} is a {type(identifier).__name__}; pass a name, a Metric, or a "
+        "function fn(y_true, y_pred) giving one value per example."
+    )
+
+
+def _named(name: str, y_true_spec: Any, y_pred_spec: Any) -> Metric:
+    if name.lower() in ("accuracy", "acc"):
+        return _accuracy(name, y_true_spec, y_pred_spec)
+    table = {**CLASSES, **{_snake(n): cls for n, cls in CLASSES.items()}}
+    table.update({key: cls for n, cls in SHORT.items() for key in (n, n.upper())})
+    if name in table:
+        return table[name](name=name)
+    known = ["accuracy", *sorted(n for n in table if n.islower())]
+    near = difflib.get_close_matches(_snake(name), known, n=3)
+    hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+    raise ValueError(
+        f"metric {name!r} is not known. {hint}Known names: {', '.join(known)}. Anything else: pass "
+        "a Metric, or a function fn(y_true, y_pred) giving one value per example."
+    )
+
+
+def _accuracy(name: str, y_true_spec: Any, y_pred_spec: Any) -> Metric:
+    """Keras's rule, by the last dimensions and the ranks.
+
+    A prediction of one number per example, `[b]`, is binary too; Keras would take the batch for
+    classes.
+    """
+    true, pred = getattr(y_true_spec, "shape", None), getattr(y_pred_spec, "shape", None)
+    true, pred = _dims(true), _dims(pred)
+    explicit = "name it: 'binary_accuracy', 'sparse_categorical_accuracy' or 'categorical_accuracy'"
+    if true is None or pred is None:
+        raise ValueError(
+            f"metric {name!r} needs the shapes of one target and one prediction to choose between "
+            f"binary, sparse and categorical accuracy, and they are not known here; {explicit}."
+        )
+    if len(pred) == 1 or pred[-1] == 1:
+        return BinaryAccuracy(name)
+    if len(true) < len(pred) or true[-1] == 1:
+        return SparseCategoricalAccuracy(name)
+    if pred[-1] is None:
+        raise ValueError(
+            f"metric {name!r}: the last dimension of the prediction, {pred}, is not known; "
+            f"{explicit}."
+        )
+    return CategoricalAccuracy(name)
+
+
+def _dims(shape: Any) -> tuple[int | None, ...] | None:
+    """A shape as a tuple; None when it has no known rank, or no axes."""
+    if shape is None or getattr(shape, "rank", 0) is None:
+        return None
+    return tuple(shape) or None
+
+
+def _is_keras_metric(thing: Any) -> bool:
+    return any(
+        cls.__name__ == "Metric" and cls.__module__.split(".")[0] in ("keras", "tf_keras")
+        for cls in type(thing).__mro__
+    )
+
+
+def _keras_message(metric: Any) -> str:
+    kind, name = type(metric).__name__, getattr(metric, "name", "metric")
+    start = (
+        f"metric {name!r} is a Keras metric object ({kind}): it keeps its state in "
+        "variables, while ours are sums that pass through the compiled loop. "
+    )
+    if kind in CLASSES:
+        return start + f"Use {kind} of trainer.metrics, or the string {_snake(kind)!r}."
+    if kind in ("Mean", "Sum", "MeanMetricWrapper"):
+        ours = "Sum" if kind == "Sum" else "Mean"
+        return start + f"Use trainer.metrics.{ours}(fn) with a function fn(y_true, y_pred)."
+    return start + "There is no equivalent yet: write a Metric that returns its sums."
+
+
+def _snake(name: str) -> str:
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
