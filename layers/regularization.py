@@ -1,0 +1,200 @@
+"""Noise that only training sees: Dropout, SpatialDropout, Gaussian noise, DropPath."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from .base import Layer
+
+
+def dropout(x: tf.Tensor, rate: float, seed: Any, noise_shape: Any = None) -> tf.Tensor:
+    """Zeroes each value with probability `rate` and divides the rest by 1 - rate.
+
+    The mask is drawn as 32-bit integers and compared with an integer threshold: floats drawn from
+    one seed differ between plain TensorFlow and XLA, these do not.
+
+    Args:
+        x: `[...]`, floating.
+        rate: in [0, 1).
+        seed: int32 `[2]`.
+        noise_shape: shape of the mask, which broadcasts to x; None means the shape of x.
+    """
+    if rate == 0.0:
+        return x
+    shape = tf.shape(x) if noise_shape is None else noise_shape
+    bits = tf.random.stateless_uniform(
+        shape, seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+    )
+    keep = bits >= tf.constant(min(round(rate * 2**32), 2**32 - 1), tf.uint32)
+    scale = tf.cast(1.0 / (1.0 - rate), x.dtype)
+    return x * tf.where(keep, scale, tf.zeros([], x.dtype))
+
+
+class Dropout(Layer):
+    """In training, zeroes values with probability `rate`; `[b, ...] -> [b, ...]`.
+
+    Srivastava et al. 2014.
+
+    Args:
+        rate: in [0, 1).
+        noise_shape: shape of the mask, None for an axis of the input's own size; a size of 1 shares
+            the mask along that axis.
+        seed: an integer mixed into the seed of each draw.
+        trainable: see `Layer`.
+        name: see `Layer`.
+    """
+
+    casts_integers = True
+    min_rank = 1
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self.rate = checked_rate(rate)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = seed
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """`[b, ...] -> [b, ...]`."""
+        if not training or self.rate == 0.0:
+            return inputs
+        return dropout(inputs, self.rate, self.next_seed(self.seed), self._mask_shape(inputs))
+
+    def _mask_shape(self, inputs: tf.Tensor) -> Any:
+        if self.noise_shape is None:
+            return None
+        if len(self.noise_shape) != inputs.shape.rank:
+            raise ValueError(
+                f"noise_shape must have one entry per axis of the input, got {self.noise_shape} "
+                f"for shape {inputs.shape}"
+            )
+        shape = tf.shape(inputs)
+        return [shape[i] if s is None else s for i, s in enumerate(self.noise_shape)]
+
+
+class _SpatialDropout(Dropout):
+    """Drops whole channels."""
+
+    min_rank = None
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        seed: int | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(rate, seed=seed, trainable=trainable, name=name)
+
+    def _mask_shape(self, inputs: tf.Tensor) -> Any:
+        shape = tf.shape(inputs)
+        return [shape[0], *[1] * (inputs.shape.rank - 2), shape[-1]]
+
+
+class SpatialDropout1D(_SpatialDropout):
+    """Drops whole channels of `[b, t, c]`. Tompson et al. 2014."""
+
+    input_rank = 3
+
+
+class SpatialDropout2D(_SpatialDropout):
+    """Drops whole channels of `[b, h, w, c]`. Tompson et al. 2014."""
+
+    input_rank = 4
+
+
+class DropPath(Dropout):
+    """Drops whole examples of a residual branch: stochastic depth. Huang et al. 2016."""
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        seed: int | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(rate, seed=seed, trainable=trainable, name=name)
+
+    def _mask_shape(self, inputs: tf.Tensor) -> Any:
+        return [tf.shape(inputs)[0], *[1] * (inputs.shape.rank - 1)]
+
+
+class GaussianNoise(Layer):
+    """In training, adds normal noise of the given standard deviation: `[b, ...] -> [b, ...]`."""
+
+    casts_integers = True
+    min_rank = 1
+
+    def __init__(
+        self,
+        stddev: float,
+        *,
+        seed: int | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(trainable=trainable, name=name)
+        if stddev < 0:
+            raise ValueError(f"stddev must be 0 or more, got {stddev}")
+        self.stddev = float(stddev)
+        self.seed = seed
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """`[b, ...] -> [b, ...]`."""
+        if not training or self.stddev == 0.0:
+            return inputs
+        noise = tf.random.stateless_normal(
+            tf.shape(inputs), self.next_seed(self.seed), 0.0, self.stddev, alg="philox"
+        )
+        return inputs + tf.cast(noise, inputs.dtype)
+
+
+class GaussianDropout(Layer):
+    """In training, multiplies by normal noise of mean 1 and variance rate / (1 - rate).
+
+    `[b, ...] -> [b, ...]`. Srivastava et al. 2014.
+    """
+
+    casts_integers = True
+    min_rank = 1
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        seed: int | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self.rate = checked_rate(rate)
+        self.seed = seed
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """`[b, ...] -> [b, ...]`."""
+        if not training or self.rate == 0.0:
+            return inputs
+        stddev = (self.rate / (1.0 - self.rate)) ** 0.5
+        noise = tf.random.stateless_normal(
+            tf.shape(inputs), self.next_seed(self.seed), 1.0, stddev, alg="philox"
+        )
+        return inputs * tf.cast(noise, inputs.dtype)
+
+
+def checked_rate(rate: float) -> float:
+    """`rate` as a float in [0, 1), or an error."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate must be in [0, 1): the fraction that is dropped, got {rate!r}")
+    return float(rate)
