@@ -1,0 +1,1 @@
+"""Benchmarks: real workloads, run by this project's Trainer and by its peers, measured alike."""

@@ -1,0 +1,141 @@
+"""A contender's own process: waits on a pipe, does what it is told, answers in JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import sys
+import time
+import traceback
+from typing import Any
+
+import numpy as np
+
+from benchmarks import machine, quiet
+
+
+def main() -> None:
+    """Serves commands from stdin until it closes; answers go to the descriptor in argv[1]."""
+    answers = os.fdopen(int(sys.argv[1]), "w", buffering=1)
+    spec = json.loads(sys.argv[2])
+    server = Server(spec)
+    for line in sys.stdin:
+        command = json.loads(line)
+        try:
+            answer = getattr(server, command.pop("do"))(**command)
+        except Exception as error:  # the parent decides; the log has the whole story
+            traceback.print_exc()
+            kind = "unavailable" if type(error).__name__ == "Unavailable" else "error"
+            answer = {
+                kind: f"{error}" if kind == "unavailable" else f"{type(error).__name__}: {error}"
+            }
+        answers.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+class Server:
+    """The commands of a child.
+
+    Args:
+        spec: `workload`, `peer`, `settings`, and `folder` with the data and the initial weights.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.folder = pathlib.Path(spec["folder"])
+        self.peer: Any = None
+
+    def prepare(self, data_dir: str | None, seed: int) -> dict[str, Any]:
+        """Writes data and initial weights for all contenders; this child then has no other use."""
+        with quiet.quiet_import():
+            import tensorflow  # noqa: F401
+
+        return prepare(self.spec["workload"], self.folder, data_dir, seed)
+
+    def load(self) -> dict[str, Any]:
+        """Imports TensorFlow and reads the data: what comes before the clock of the first step."""
+        with quiet.quiet_import():
+            import tensorflow as tf
+
+        from benchmarks import workloads
+        from benchmarks.data import Data
+
+        tf.random.set_seed(0)
+        self.workload = workloads.get(self.spec["workload"])
+        self.data = Data.load(self.folder)
+        self.initial = load_weights(self.folder / "weights.npz")
+        return {"versions": machine.versions(), "threads": machine.threads()}
+
+    def start(self) -> dict[str, Any]:
+        """Builds the contender and trains one step."""
+        begin = time.perf_counter()
+        from benchmarks import peers
+
+        kind = peers.get(self.spec["peer"])
+        self.peer = kind(self.workload, self.data, self.initial, self.spec.get("settings") or {})
+        loss = self.peer.train(batches=1)
+        return {
+            "seconds": time.perf_counter() - begin,
+            "loss": loss,
+            "settings": self.peer.describe(),
+        }
+
+    def train(self, batches: int | None, epochs: int) -> dict[str, Any]:
+        """A round."""
+        begin = time.perf_counter()
+        cpu = time.process_time()
+        loss = self.peer.train(batches=batches, epochs=epochs)
+        seconds = time.perf_counter() - begin
+        return {"seconds": seconds, "cpu_seconds": time.process_time() - cpu, "loss": loss}
+
+    def search(self, batches: int | None, epochs: int, grid: str) -> dict[str, Any]:
+        """Looks for the contender's best setting."""
+        tries = self.peer.search(batches, epochs, grid)
+        return {"tries": tries, "settings": self.peer.describe()}
+
+    def weights(self, path: str) -> dict[str, Any]:
+        """Writes the weights to a file."""
+        save_weights(path, self.peer.weights())
+        return {"path": path}
+
+    def evaluate(self) -> dict[str, Any]:
+        """Loss and accuracy over the test split."""
+        return {name: float(value) for name, value in self.peer.evaluate().items()}
+
+    def finish(self) -> dict[str, Any]:
+        """The process's peak memory."""
+        return {"peak_mb": machine.peak_mb()}
+
+
+def prepare(name: str, folder: pathlib.Path, data_dir: str | None, seed: int) -> dict[str, Any]:
+    """Writes a workload's data and the initial weights of its Keras model into `folder`.
+
+    Returns:
+        `{"rows": rows of the training split}`.
+    """
+    import keras
+
+    from benchmarks import workloads
+
+    workload = workloads.get(name)
+    data = workload.data(data_dir)
+    data.save(folder)
+    keras.utils.set_random_seed(seed)
+    save_weights(folder / "weights.npz", workload.keras_model().get_weights())
+    return {"rows": len(data.x_train)}
+
+
+def save_weights(path: str | pathlib.Path, weights: list[np.ndarray]) -> None:
+    """Writes arrays in their order."""
+    np.savez(path, *weights)
+
+
+def load_weights(path: str | pathlib.Path) -> list[np.ndarray]:
+    """Reads what `save_weights` wrote."""
+    with np.load(path) as file:
+        return [file[f"arr_{i}"] for i in range(len(file.files))]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What the commands share: flags that are checked, quiet logging, errors in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+from benchmarks import peers, workloads
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> None:
+    """Runs a command: parses the flags, logs from INFO on, ends with `main`'s exit code."""
+
+    def checked(argv: Sequence[str]) -> int | None:
+        if len(argv) > 1:
+            given = " ".join(argv[1:])
+            raise app.UsageError(f"{given!r} is not a flag; flags are written --name=value.")
+        return entered(argv)
+
+    def entered(argv: Sequence[str]) -> int | None:
+        logging.set_verbosity(logging.INFO)
+        logging.set_stderrthreshold("info")
+        try:
+            return main(argv)
+        except (ValueError, FileNotFoundError, ImportError) as error:
+            print(f"{error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+
+    app.run(checked)
+
+
+def check_workload(name: str) -> bool:
+    """A flag validator: `name` is a workload."""
+    return _checked(lambda: workloads.get(name))
+
+
+def check_workloads(names: Sequence[str]) -> bool:
+    """A flag validator: all are workloads."""
+    return bool(names) and all(check_workload(name) for name in names)
+
+
+def check_contenders(names: Sequence[str]) -> bool:
+    """A flag validator: all are contenders."""
+    for name in names:
+        if name not in peers.PEERS:
+            raise flags.ValidationError(f"{name!r} is not one of {', '.join(peers.PEERS)}.")
+    return bool(names)
+
+
+def _checked(get: Callable[[], object]) -> bool:
+    try:
+        get()
+    except ValueError as error:
+        raise flags.ValidationError(str(error)) from None
+    return True

@@ -1,0 +1,323 @@
+"""Measures contenders fairly: a process each, rounds interleaved, nobody else at work meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import select
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from benchmarks import quiet, results, workloads
+
+SECONDS = 1800.0  # the longest that one command may take
+SEARCH_STEPS = 256  # of one try of the search for the best setting: two of the longest executions
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+class Contender(Protocol):
+    """What is measured: something that answers commands."""
+
+    name: str
+
+    def send(self, do: str, **arguments: Any) -> None:
+        """Gives a command."""
+
+    def receive(self) -> dict[str, Any]:
+        """Waits for the command's answer."""
+        ...
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+class Failed(Exception):
+    """A contender could not do what it was told; the message says why."""
+
+
+class Process:
+    """A contender in a process of its own, which sleeps on a pipe until it is told something.
+
+    Args:
+        name: of the contender in the results.
+        spec: `workload`, `peer`, `settings`, `folder` (see `benchmarks.child`).
+        log: file that takes all that the process prints.
+        seconds: the longest that one command may take.
+    """
+
+    def __init__(
+        self, name: str, spec: Mapping[str, Any], log: pathlib.Path, *, seconds: float = SECONDS
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.seconds = seconds
+        read, write = os.pipe()
+        folder = log.with_suffix("")
+        folder.mkdir(exist_ok=True)
+        environment = {**quiet.ENVIRONMENT, **os.environ, "TMPDIR": str(folder)}
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.child", str(write), json.dumps(dict(spec))],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=(write,),
+                env=environment,
+            )
+        os.close(write)
+        self.answers = os.fdopen(read, "r")
+
+    def send(self, do: str, **arguments: Any) -> None:
+        """Gives a command; see `benchmarks.child.Server` for what there is."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # `receive` tells
+            self.process.stdin.write((json.dumps({"do": do, **arguments}) + "\n").encode())
+            self.process.stdin.flush()
+
+    def receive(self) -> dict[str, Any]:
+        """The answer.
+
+        Raises:
+            Failed: the command failed, the process died, or it took longer than `seconds`.
+        """
+        ready, _, _ = select.select([self.answers], [], [], self.seconds)
+        line = self.answers.readline() if ready else ""
+        if not line:
+            self.process.kill()
+            code = self.process.wait()
+            why = f"ended with exit code {code}" if ready else f"took over {self.seconds:.0f} s"
+            raise Failed(f"its process {why}; the end of its log:\n{self.tail()}")
+        answer = json.loads(line)
+        for kind in ("unavailable", "error"):
+            if kind in answer:
+                raise Failed(answer[kind])
+        return answer
+
+    def tail(self, lines: int = 15) -> str:
+        """The end of the log."""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def close(self) -> None:
+        """Ends the process."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.answers.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def ask(contender: Contender, do: str, **arguments: Any) -> dict[str, Any]:
+    """Gives a command and waits for the answer."""
+    contender.send(do, **arguments)
+    return contender.receive()
+
+
+@dataclasses.dataclass
+class Field:
+    """The contenders that are still in the race, and what is known of each.
+
+    A contender that fails leaves with its reason; the others go on.
+    """
+
+    contenders: list[Contender]
+    records: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    say: Callable[[str], None] = lambda text: None
+
+    def each(self, do: str, **arguments: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Gives a command to one contender after the other; yields the answers as they come."""
+        for contender in list(self.contenders):
+            try:
+                yield contender.name, ask(contender, do, **arguments)
+            except Failed as failure:
+                self.drop(contender, str(failure))
+
+    def load(self) -> None:
+        """Lets all import and read at the same time: this is not timed."""
+        for contender in self.contenders:
+            contender.send("load")
+        for contender in list(self.contenders):
+            try:
+                self.records[contender.name] = contender.receive()
+            except Failed as failure:
+                self.drop(contender, str(failure))
+
+    def drop(self, contender: Contender, reason: str) -> None:
+        """Takes a contender out of the race."""
+        self.records[contender.name] = {"skipped": reason}
+        self.contenders.remove(contender)
+        contender.close()
+        self.say(f"{contender.name} is left out: {reason.splitlines()[0]}")
+
+
+def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
+    """The first step, a round to warm up, and the timed rounds, interleaved: A B C A B C ...
+
+    Args:
+        field: the contenders, loaded; its records are filled.
+        rounds: timed rounds of each.
+        batches: of an epoch in a round; None for all.
+        epochs: of a round.
+        steps: how many steps that is.
+    """
+    for name, answer in field.each("start"):
+        field.say(f"{name}: first step after {answer['seconds']:.1f} s")
+        field.records[name].update(
+            first_step_seconds=answer["seconds"],
+            first_loss=answer["loss"],
+            settings=answer["settings"],
+            rounds=[],
+            losses=[],
+        )
+    for name, answer in field.each("train", batches=batches, epochs=epochs):
+        field.say(f"{name}: warmed up in {answer['seconds']:.1f} s")
+        field.records[name]["warm_up_seconds"] = answer["seconds"]
+    for number in range(rounds):
+        for name, answer in field.each("train", batches=batches, epochs=epochs):
+            field.records[name]["rounds"].append(answer["seconds"])
+            field.records[name]["losses"].append(answer["loss"])
+            field.say(
+                f"round {number + 1}/{rounds}, {name}: {steps / answer['seconds']:.0f} steps/s"
+            )
+
+
+def round_size(rows: int, batch_size: int, steps: int) -> tuple[int | None, int, int]:
+    """How `steps` steps are cut from `rows` rows: (batches or None for all, epochs, exact steps)."""
+    epoch = -(-rows // batch_size)
+    if steps < epoch:
+        return steps, 1, steps
+    epochs = max(1, round(steps / epoch))
+    return None, epochs, epochs * epoch
+
+
+@contextlib.contextmanager
+def open_field(
+    workload: str,
+    folder: pathlib.Path,
+    chosen: Mapping[str, Mapping[str, Any]],
+    say: Callable[[str], None],
+) -> Iterator[Field]:
+    """Starts a process per contender.
+
+    Args:
+        workload: its name.
+        folder: with the data and the initial weights; takes the logs.
+        chosen: contender -> `{"peer": its name in PEERS, "settings": ...}`.
+        say: is told what happens, a line at a time.
+    """
+    processes = [
+        Process(
+            name,
+            {"workload": workload, "folder": str(folder), **spec},
+            folder / f"{name}.log",
+        )
+        for name, spec in chosen.items()
+    ]
+    field = Field(list(processes), say=say)
+    try:
+        field.load()
+        yield field
+    finally:
+        for process in processes:
+            process.close()
+
+
+def find_best(
+    workload: str,
+    folder: pathlib.Path,
+    *,
+    batches: int | None,
+    epochs: int,
+    grid: str = "full",
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Searches Keras's best setting in a process that then ends, so that its memory is not counted.
+
+    Returns:
+        `tries`, and `settings` of the best, or `skipped` with the reason.
+    """
+    say("looking for Keras's best setting")
+    spec = {"workload": workload, "folder": str(folder), "peer": "fit"}
+    process = Process("search", spec, folder / "search.log")
+    try:
+        ask(process, "load")
+        ask(process, "start")
+        return ask(process, "search", batches=batches, epochs=epochs, grid=grid)
+    except Failed as failure:
+        return {"skipped": str(failure)}
+    finally:
+        process.close()
+
+
+def measure(
+    name: str,
+    contenders: Sequence[str],
+    *,
+    rounds: int,
+    steps: int | None = None,
+    data_dir: str | None = None,
+    seed: int = 0,
+    specs: Mapping[str, Mapping[str, Any]] | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Measures one workload.
+
+    Args:
+        name: of the workload.
+        contenders: names, in the order in which they take turns.
+        rounds: timed rounds.
+        steps: of a round, about; None for the workload's own number.
+        data_dir: where the workload's data is looked for.
+        seed: of the initial weights, which all contenders share.
+        specs: contender -> `{"peer": ..., "settings": ...}` for those that are not plain peers.
+        say: is told what happens, a line at a time.
+
+    Returns:
+        The record that `results` knows; a workload that cannot run has `skipped` with the reason.
+    """
+    workload = workloads.get(name)
+    with tempfile.TemporaryDirectory(prefix=f"benchmark-{name}-") as place:
+        folder = pathlib.Path(place)
+        helper = Process("prepare", {"workload": name, "folder": place}, folder / "prepare.log")
+        try:
+            rows = ask(helper, "prepare", data_dir=data_dir, seed=seed)["rows"]
+        except Failed as failure:
+            return {"title": workload.title, "skipped": str(failure)}
+        finally:
+            helper.close()
+        batches, epochs, exact = round_size(
+            rows, workload.batch_size, steps or workload.round_steps
+        )
+        chosen = {c: {"peer": c, **(specs or {}).get(c, {})} for c in contenders}
+        record: dict[str, Any] = {
+            "title": workload.title,
+            "batch_size": workload.batch_size,
+            "steps_per_round": exact,
+        }
+        if "fit_best" in chosen and "settings" not in chosen["fit_best"]:
+            part = round_size(rows, workload.batch_size, min(exact, SEARCH_STEPS))
+            found = find_best(name, folder, batches=part[0], epochs=part[1], say=say)
+            record["search"] = found.get("tries", found.get("skipped"))
+            if "settings" in found:
+                chosen["fit_best"]["settings"] = found["settings"]
+        with open_field(name, folder, chosen, say) as field:
+            race(field, rounds=rounds, batches=batches, epochs=epochs, steps=exact)
+            for contender, answer in field.each("evaluate"):
+                field.records[contender]["test"] = answer
+            for contender, answer in field.each("finish"):
+                field.records[contender].update(answer)
+        record["contenders"] = {c: field.records[c] for c in contenders}
+        return results.summarise(record)

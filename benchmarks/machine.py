@@ -1,0 +1,87 @@
+"""What a number depends on: processor, memory, versions, threads."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+import resource
+import sys
+from typing import Any
+
+PACKAGES = ("tensorflow", "keras", "numpy", "tf-models-official", "tf-keras")
+THREAD_SETTINGS = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "XLA_FLAGS",
+    "TF_XLA_FLAGS",
+)
+
+
+def facts() -> dict[str, Any]:
+    """The machine and the moment; says how busy it was."""
+    return {
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "load": [round(value, 2) for value in os.getloadavg()],
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def processor() -> str:
+    """The processor's name, with the instruction sets that matter here."""
+    path = pathlib.Path("/proc/cpuinfo")
+    if not path.exists():
+        return platform.processor() or platform.machine()
+    fields: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        key, _, value = line.partition(":")
+        fields.setdefault(key.strip(), value.strip())
+    flags = set(fields.get("flags", "").split())
+    known = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in flags]
+    return " ".join([fields.get("model name", platform.machine()), *known])
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def threads() -> dict[str, Any]:
+    """TensorFlow's thread settings (0: its default) and the variables that change speed or bits."""
+    import tensorflow as tf
+
+    settings: dict[str, Any] = {
+        "intra_op": tf.config.threading.get_intra_op_parallelism_threads(),
+        "inter_op": tf.config.threading.get_inter_op_parallelism_threads(),
+    }
+    return settings | {name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ}
+
+
+def peak_mb() -> float:
+    """Peak resident memory of this process in MB (10^6 bytes).
+
+    Linux keeps `VmHWM` per process; `ru_maxrss` there starts at the size of the parent's memory.
+    """
+    path = pathlib.Path("/proc/self/status")
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

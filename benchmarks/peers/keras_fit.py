@@ -1,0 +1,147 @@
+"""Keras `fit`, as most people call it and at the best of its settings."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.peers.base import Peer
+
+# What the search for the best setting tries: inputs, jit_compile, steps_per_execution.
+GRIDS = {
+    "full": (("arrays", "tf.data"), (False, True), (1, 32, 128)),
+    "short": (("tf.data",), (False, True), (32, 128)),
+}
+TRY_SECONDS = 5.0  # after which a try is not repeated
+HOPELESS = 2.0  # times slower with XLA at one step per execution: longer executions cannot mend it
+
+
+class KerasFit(Peer):
+    """`compile` and `fit`, with no progress bar and no callbacks.
+
+    Settings: `input` "arrays" (default; with `batch_size`) or "tf.data" (batched, cached,
+    prefetched), `steps_per_execution` (default 1), `jit_compile` (default "auto").
+    """
+
+    def setup(self, weights: Sequence[np.ndarray]) -> None:
+        """Builds and compiles the Keras model."""
+        self.initial = weights
+        self.compile()
+
+    def compile(self) -> None:
+        """A new model with the settings as they are now."""
+        self.model = self.workload.keras_model()
+        self.model.set_weights(self.initial)
+        self.model.compile(
+            optimizer=self.workload.keras_optimizer(),
+            loss=self.workload.keras_loss(),
+            metrics=self.workload.metrics(),
+            steps_per_execution=self.settings.get("steps_per_execution", 1),
+            jit_compile=self.settings.get("jit_compile", "auto"),
+        )
+        self._pipelines: dict[int, tf.data.Dataset] = {}
+
+    def train(self, batches: int | None = None, epochs: int = 1) -> float:
+        """One call of `fit`."""
+        x, arguments = self._input(self.rows(batches))
+        history = self.model.fit(x, epochs=epochs, shuffle=False, verbose=0, **arguments)
+        return float(history.history["loss"][-1])
+
+    def weights(self) -> list[np.ndarray]:
+        """The model's weights."""
+        return self.model.get_weights()
+
+    def evaluate(self) -> dict[str, float]:
+        """`evaluate` over the test split."""
+        return self.model.evaluate(
+            self.data.x_test, self.data.y_test, batch_size=256, verbose=0, return_dict=True
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """The settings, with what "auto" came to."""
+        return {
+            "input": self.settings.get("input", "arrays"),
+            "steps_per_execution": self.settings.get("steps_per_execution", 1),
+            "jit_compile": self.settings.get("jit_compile", "auto"),
+            "jit_compile_in_force": bool(self.model.jit_compile),
+        }
+
+    def search(self, batches: int | None, epochs: int, grid: str = "full") -> list[dict[str, Any]]:
+        """Tries settings for some steps each; the contender keeps the best.
+
+        Keras resolves `jit_compile="auto"` to True or False before it trains, so both are tried
+        and "auto" is one of them.
+
+        Args:
+            batches: of an epoch of a try; None for all.
+            epochs: of a try.
+            grid: "full", every setting of `GRIDS`, or "short", a few that tend to win.
+
+        Returns:
+            One record per setting, with `steps_per_second` or the reason why it was `skipped`.
+        """
+        tries: list[dict[str, Any]] = []
+        for source, jit, steps in itertools.product(*GRIDS[grid]):
+            setting = {"input": source, "steps_per_execution": steps, "jit_compile": jit}
+            reason = _hopeless(tries, setting)
+            if reason is None:
+                try:
+                    record = {"steps_per_second": self._try(setting, batches, epochs)}
+                except (tf.errors.OpError, ValueError, RuntimeError) as error:
+                    record = {"skipped": f"{type(error).__name__}: {str(error)[:200]}"}
+            else:
+                record = {"skipped": reason}
+            tries.append({**setting, **record})
+        best = max(tries, key=lambda entry: entry.get("steps_per_second", 0.0))
+        self.settings = {k: best[k] for k in ("input", "steps_per_execution", "jit_compile")}
+        self.compile()
+        return tries
+
+    def _try(self, setting: dict[str, Any], batches: int | None, epochs: int) -> float:
+        self.settings = setting
+        self.compile()
+        steps = epochs * -(-self.rows(batches) // self.workload.batch_size)
+        self.train(batches)  # compiles
+        best = 0.0
+        begin = time.perf_counter()
+        for _ in range(3):
+            start = time.perf_counter()
+            self.train(batches, epochs)
+            best = max(best, steps / (time.perf_counter() - start))
+            if time.perf_counter() - begin > TRY_SECONDS:
+                break
+        return best
+
+    def _input(self, rows: int) -> tuple[Any, dict[str, Any]]:
+        x, y = self.data.x_train[:rows], self.data.y_train[:rows]
+        if self.settings.get("input", "arrays") == "arrays":
+            return x, {"y": y, "batch_size": self.workload.batch_size}
+        if rows not in self._pipelines:
+            self._pipelines[rows] = (
+                tf.data.Dataset.from_tensor_slices((x, y))
+                .batch(self.workload.batch_size)
+                .cache()
+                .prefetch(tf.data.AUTOTUNE)
+            )
+        return self._pipelines[rows], {}
+
+
+def _hopeless(tries: list[dict[str, Any]], setting: dict[str, Any]) -> str | None:
+    """Why a setting need not be tried: XLA alone made the steps much longer."""
+    if not setting["jit_compile"] or setting["steps_per_execution"] == 1:
+        return None
+    speed = {
+        entry["jit_compile"]: entry.get("steps_per_second", 0.0)
+        for entry in tries
+        if entry["input"] == setting["input"] and entry["steps_per_execution"] == 1
+    }
+    plain, jitted = speed.get(False, 0.0), speed.get(True, 0.0)
+    if True in speed and jitted * HOPELESS < plain:
+        slower = f"{plain / jitted:.1f} times slower" if jitted else "not at all"
+        return f"jit_compile=True ran {slower} at steps_per_execution=1"
+    return None

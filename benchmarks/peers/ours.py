@@ -1,0 +1,101 @@
+"""This project's Trainer: with everything on, and as the bare compiled loop."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers.base import Peer, Unavailable
+
+
+class Ours(Peer):
+    """`Trainer(...).fit(...)` with metrics, History, progress, and TensorBoard at every step.
+
+    Settings: `features`, which of `FEATURES` are on (default: all); `jit`; `steps_per_call`, to
+    cut the compiled loop as a callback with `Every(steps=...)` does.
+    """
+
+    FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
+
+    def setup(self, weights: Sequence[np.ndarray]) -> None:
+        """Builds the model, copies the weights in, makes the Trainer."""
+        try:
+            from trainer import Trainer
+        except ImportError as error:
+            raise Unavailable(f"the Trainer cannot be imported: {error}") from error
+        workload = self.workload
+        self.model = workload.model() if workload.own_layers else workload.keras_model()
+        if workload.own_layers:
+            self.model(self.data.x_train[: workload.batch_size])  # builds
+        self.model.set_weights(weights)
+        features = self.settings.get("features", self.FEATURES)
+        self.trainer = Trainer(
+            self.model,
+            loss=workload.loss(),
+            optimizer=workload.optimizer(),
+            metrics=workload.metrics() if "metrics" in features else None,
+            jit=self.settings.get("jit", "auto"),
+            gradient_norm="gradient_norm" in features,
+        )
+        self.verbose = 1 if "progress" in features else 0
+        self.callbacks = self._callbacks(features)
+
+    def train(self, batches: int | None = None, epochs: int = 1) -> float:
+        """One call of `fit`."""
+        rows = self.rows(batches)
+        history = self.trainer.fit(
+            self.data.x_train[:rows],
+            self.data.y_train[:rows],
+            batch_size=self.workload.batch_size,
+            epochs=epochs,
+            shuffle=False,
+            verbose=self.verbose,
+            callbacks=self.callbacks,
+        )
+        return float(history.history["loss"][-1])
+
+    def weights(self) -> list[np.ndarray]:
+        """The model's weights."""
+        return self.model.get_weights()
+
+    def evaluate(self) -> dict[str, float]:
+        """`evaluate` over the test split."""
+        return self.trainer.evaluate(self.data.x_test, self.data.y_test, batch_size=256, verbose=0)
+
+    def describe(self) -> dict[str, Any]:
+        """The settings."""
+        return {
+            "features": list(self.settings.get("features", self.FEATURES)),
+            "jit": self.settings.get("jit", "auto"),
+            "layers": "ours" if self.workload.own_layers else "Keras",
+        }
+
+    def _callbacks(self, features: Sequence[str]) -> list[Any]:
+        from trainer import callbacks
+
+        chosen: list[Any] = []
+        if "tensorboard" in features:
+            folder = tempfile.mkdtemp(prefix="tensorboard-")  # inside the child's own folder
+            chosen.append(callbacks.TensorBoard(folder))
+        if self.settings.get("steps_per_call"):
+            chosen.append(_cut(self.settings["steps_per_call"]))
+        return chosen
+
+
+class OursBare(Ours):
+    """The compiled loop with the metric and nothing around it."""
+
+    FEATURES = ("metrics",)
+
+
+def _cut(steps: int) -> Any:
+    """A callback that does nothing, every so many steps: it only ends the compiled call there."""
+    from trainer import callbacks
+
+    class Cut(callbacks.Callback):
+        when = callbacks.Every(steps=steps)
+
+    return Cut()

@@ -1,0 +1,103 @@
+"""Results as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import rich.box
+import rich.console
+import rich.markup
+import rich.table
+
+from benchmarks.peers import LABELS
+
+PIPE_WIDTH = 120  # columns, where no terminal says how wide it is
+
+
+def console(**arguments: Any) -> rich.console.Console:
+    """A console that keeps tables in one piece when the output goes to a file or a pipe."""
+    made = rich.console.Console(highlight=False, **arguments)
+    if not made.is_terminal:
+        made.width = max(made.width, PIPE_WIDTH)
+    return made
+
+
+def table(title: str, *columns: str) -> rich.table.Table:
+    """An empty table; the first column is text, the others are numbers."""
+    made = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE_HEAD)
+    for i, column in enumerate(columns):
+        made.add_column(column, justify="right" if i else "left", no_wrap=True)
+    return made
+
+
+def label(name: str) -> str:
+    """What a contender is called in print."""
+    return LABELS.get(name, name)
+
+
+def show_workload(
+    out: rich.console.Console, name: str, record: Mapping[str, Any], *, reference: str = "fit"
+) -> None:
+    """One workload's table, and under it what a reader must know of it."""
+    if "skipped" in record:
+        out.print(f"[bold]{name}[/]: left out. {rich.markup.escape(record['skipped'])}\n")
+        return
+    made = table(
+        f"{name}: {record['title']}, batch {record['batch_size']}, "
+        f"rounds of {record['steps_per_round']} steps",
+        "",
+        "steps/s",
+        f"x {label(reference)}",
+        "low .. high",
+        "first step",
+        "peak memory",
+        "test loss",
+        "accuracy",
+    )
+    contenders = record["contenders"]
+    for contender, entry in contenders.items():
+        if "steps_per_second" in entry:
+            made.add_row(*_row(contender, entry), style="bold" if contender == "ours" else None)
+    out.print(made)
+    for contender, entry in contenders.items():
+        for kind in ("skipped", "note"):
+            if kind in entry:
+                out.print(f"  {label(contender)}: {rich.markup.escape(str(entry[kind]))}")
+    best = contenders.get("fit_best", {}).get("settings")
+    if best:
+        out.print(
+            f"  Keras's best setting here: {best['input']}, steps_per_execution="
+            f"{best['steps_per_execution']}, jit_compile={best['jit_compile']}"
+        )
+    out.print()
+
+
+def _row(contender: str, entry: Mapping[str, Any]) -> list[str]:
+    test = entry.get("test", {})
+    return [
+        label(contender),
+        f"{entry['steps_per_second']['median']:,.0f}",
+        f"{entry['ratio']['median']:.2f}" if "ratio" in entry else "",
+        interval(entry["ratio"], ".2f") if "ratio" in entry else "",
+        f"{entry['first_step_seconds']:.1f} s",
+        f"{entry['peak_mb']:,.0f} MB" if "peak_mb" in entry else "",
+        f"{test['loss']:.4f}" if test.get("loss") is not None else "",
+        f"{test['accuracy']:.4f}" if test.get("accuracy") is not None else "",
+    ]
+
+
+def interval(values: Mapping[str, float], form: str) -> str:
+    """`low .. high`."""
+    return f"{values['low']:{form}} .. {values['high']:{form}}"
+
+
+def show_machine(out: rich.console.Console, measured: Mapping[str, Any]) -> None:
+    """The machine, the versions and the date."""
+    machine = measured["machine"]
+    versions = ", ".join(f"{k} {v}" for k, v in measured.get("versions", {}).items())
+    out.print(
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; "
+        f"Python {machine['python']}, {versions}; {machine['date']}; "
+        f"load before: {machine['load'][0]}"
+    )

@@ -1,0 +1,32 @@
+"""The workloads by name; each file reads as an example of its own."""
+
+from __future__ import annotations
+
+import difflib
+
+from benchmarks.workloads.base import Workload
+from benchmarks.workloads.digits import Digits
+from benchmarks.workloads.gpt import Gpt
+from benchmarks.workloads.lstm import Lstm
+from benchmarks.workloads.mnist import Mnist
+from benchmarks.workloads.mnist_cnn import MnistCnn
+
+WORKLOADS: dict[str, type[Workload]] = {
+    kind.name: kind for kind in (Digits, Mnist, MnistCnn, Lstm, Gpt)
+}
+
+
+def get(name: str) -> Workload:
+    """The workload called `name`.
+
+    Raises:
+        ValueError: there is none; names those that come near.
+    """
+    if name in WORKLOADS:
+        return WORKLOADS[name]()
+    near = difflib.get_close_matches(name.lower(), WORKLOADS, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"workload {name!r} is not one of {', '.join(WORKLOADS)}.{hint}")
+
+
+__all__ = ["WORKLOADS", "Workload", "get", "Digits", "Mnist", "MnistCnn", "Lstm", "Gpt"]
