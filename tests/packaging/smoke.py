@@ -46,8 +46,9 @@ def check_imports():
 
 def check_training():
     """A small model learns a line: the loss at the end is a fraction of that at the start."""
-    import layers
     import numpy as np
+
+    import layers
     import trainer
 
     x = np.linspace(-1.0, 1.0, 64, dtype=np.float32)[:, None]  # [b, 1]
