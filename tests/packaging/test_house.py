@@ -137,6 +137,13 @@ def test_sources_say_what_they_are_for(root, sources):
     assert not silent, f"no module docstring: {silent}"
 
 
+def test_every_folder_is_a_package(root, sources):
+    """A folder without `__init__.py` is left out of the wheel without a word."""
+    folders = {path.parent for path in sources}
+    bare = sorted(str(path) for path in folders if not (root / path / "__init__.py").exists())
+    assert not bare, f"no __init__.py in: {bare}"
+
+
 def test_files_and_functions_stay_small(root, sources):
     large = []
     for path in sources:
