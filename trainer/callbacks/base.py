@@ -1,0 +1,109 @@
+"""Callback: says when it wants to be called, reads a report, may ask the run to stop."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from trainer.callbacks.triggers import Every, Trigger
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """What a callback asks of the run.
+
+    Attributes:
+        stop: why the run should end here, or None to go on.
+    """
+
+    stop: str | None = None
+
+
+class Run(Protocol):
+    """What a callback may know of the run before it starts, and do to it at a boundary."""
+
+    names: Sequence[str]  # of the values that reports will carry: "loss", "accuracy", "val_loss"
+    monitored: Mapping[
+        str, str
+    ]  # metric name -> "min" or "max", for those whose direction is known
+    start_step: int  # 0, or where an earlier fit ended
+    total_steps: int | None  # the step at which this fit will end, when known
+    epochs: int | None  # the epoch count at which this fit will end, when asked for in epochs
+    steps_per_epoch: int | None
+    validates: bool  # whether validation data was given
+
+    def snapshot(self) -> Any:
+        """A copy of all trained state (weights, slots) as it is now."""
+        ...
+
+    def restore(self, snapshot: Any) -> None:
+        """Puts the model's weights of a snapshot back."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What the run tells a callback at a boundary.
+
+    Attributes:
+        step: updates made so far, over all calls of fit.
+        epoch: epochs completed so far.
+        epoch_end: whether an epoch has ended at this step.
+        steps: name -> values `[n]` of each step since this callback was last called (float64), with
+            `"step"` (int64): the step's number, counted from 1.
+        logs: means over the epoch so far (over the whole epoch when `epoch_end`), with the values
+            of this step's validation, if any, as `val_...`, and the `learning_rate` now.
+        validation: this step's validation values, `val_...`; empty when none ran at this step.
+        seconds: since fit began.
+        steps_per_second: recent speed, compilation left out; None before it is known.
+        run: the run itself.
+        epoch_step: updates made in the epoch, over its whole length when `epoch_end`; None when
+            the run does not say.
+    """
+
+    step: int
+    epoch: int
+    epoch_end: bool
+    steps: Mapping[str, np.ndarray]
+    logs: Mapping[str, float]
+    validation: Mapping[str, float]
+    seconds: float
+    steps_per_second: float | None
+    run: Run
+    epoch_step: int | None = None
+
+
+class Callback:
+    """Override `__call__`; set `when`.
+
+    A callback runs on the host, between two compiled calls; it never costs a synchronisation per
+    step, because the loop runs as many steps as the nearest trigger allows in one call and the
+    values of each step come back together, in `report.steps`.
+    """
+
+    when: Trigger = Every(epochs=1)
+
+    @property
+    def monitors(self) -> Sequence[str]:
+        """Names that reports must carry; a missing one is refused before training starts."""
+        return ()
+
+    def on_train_begin(self, run: Run) -> None:
+        """Called once per fit, before the first step."""
+
+    def __call__(self, report: Report) -> Control | None:
+        """Called when due."""
+        return None
+
+    def on_train_end(self, report: Report) -> None:
+        """Called once per fit, after the last step, also when fit ends by an error or Ctrl-C."""
+
+    def memory(self) -> Mapping[str, Any]:
+        """What a checkpoint must hold of this callback: numbers, strings, arrays, nests of them."""
+        return {}
+
+    def load_memory(self, memory: Mapping[str, Any]) -> None:
+        """Puts back what `memory` gave; called after `on_train_begin` when a run is resumed."""
