@@ -163,9 +163,9 @@ def check_same_shape(
     """Refuse what would broadcast; axes of unknown size pass."""
     if not y_true.shape.is_compatible_with(y_pred.shape):
         raise ValueError(
-            f"y_true has shape {given[0]} and y_pred has shape {given[1]}; they must be equal, "
-            "apart from one last axis of size 1. Reshape one of them: nothing is broadcast, since [b] "
-            "against [b, k] would silently give a loss of every pair."
+            f"y_true has shape {given[0]} and y_pred has shape {given[1]}; they must be "
+            "equal, apart from one last axis of size 1. Reshape one of them: nothing is broadcast, "
+            "since [b] against [b, k] would silently give a loss of every pair."
         )
     if y_pred.shape.rank == 0:
         raise ValueError(

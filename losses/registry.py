@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from losses import classification, focal, hinge, regression
@@ -25,7 +25,7 @@ SHORT_NAMES = {
 }
 
 
-def get(identifier: str | Mapping | Loss | Callable | Any) -> Loss:
+def get(identifier: Any) -> Any:
     """A loss from its name, from a function, or as it is.
 
     Args:

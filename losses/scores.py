@@ -60,8 +60,8 @@ def class_numbers(y_true: TensorLike, y_pred: tf.Tensor, axis: int = -1) -> tf.T
     if not labels.shape.is_compatible_with(wanted):
         raise ValueError(
             f"y_true has shape {given} and y_pred has shape {y_pred.shape}: for class numbers, "
-            f"y_true must have shape {tf.TensorShape(wanted)}, the shape of y_pred without its class axis "
-            f"(axis={axis}). For one-hot targets use categorical_crossentropy."
+            f"y_true must have shape {tf.TensorShape(wanted)}, the shape of y_pred without its "
+            f"class axis (axis={axis}). For one-hot targets use categorical_crossentropy."
         )
     return labels
 

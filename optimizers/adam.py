@@ -9,6 +9,9 @@ import tensorflow as tf
 from optimizers.base import Optimizer, check_epsilon, check_range
 from optimizers.variables import has_handle
 
+BELOW_ONE = 1.0 - 1e-9
+"""The largest decay: at 1 the bias correction would divide by 0."""
+
 
 def adam_step(
     gradient: tf.Tensor,
@@ -23,9 +26,9 @@ def adam_step(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None]:
     """One step of Adam: (what to subtract from the weights, new m, new v, new maximum of v).
 
-    `m <- m + (g - m)(1 - b1)`, `v <- v + (g^2 - v)(1 - b2)` and `w <- w - rate m / (sqrt(v) + eps)`,
-    with the bias corrections in `rate` (see `adam_rate`): the "epsilon hat" form of the paper's section
-    2, which Keras uses. With `v_max` (AMSGrad) the root is of `max(v_max, v)`, v uncorrected.
+    `m <- m + (g - m)(1 - b1)`, `v <- v + (g^2 - v)(1 - b2)`, `w <- w - rate m / (sqrt(v) + eps)`,
+    with the bias corrections in `rate` (see `adam_rate`): the "epsilon hat" form of the paper's
+    section 2, which Keras uses. With `v_max` (AMSGrad) the root is of `max(v_max, v)`, uncorrected.
     """
     m = m + (gradient - m) * (1.0 - beta_1)
     v = v + (tf.square(gradient) - v) * (1.0 - beta_2)
@@ -208,6 +211,3 @@ class AdamW(Adam):
             ema_overwrite_frequency=ema_overwrite_frequency,
             name=name,
         )
-
-
-BELOW_ONE = 1.0 - 1e-12

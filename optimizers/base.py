@@ -16,7 +16,8 @@ class Optimizer(tf.Module):
 
     One `apply` does, in this order: clip the gradients, decay the weights
     (`w -= w * weight_decay * learning_rate`), update every variable by the rule, move the averages
-    of the weights, add 1 to `iterations`.
+    of the weights, add 1 to `iterations`. Gradients are taken as they come: reduced over replicas
+    and unscaled by whoever calls.
 
     Args:
         learning_rate: A number, or a schedule: a callable from the step (int64 scalar tensor, the
@@ -25,7 +26,7 @@ class Optimizer(tf.Module):
         clipnorm: Largest Euclidean norm of each gradient.
         clipvalue: Largest magnitude of each element of the gradients.
         global_clipnorm: Largest Euclidean norm of all gradients together. One of the three at most.
-        use_ema: Whether to keep an exponential moving average of the weights, in the slot "average".
+        use_ema: Whether to keep a moving average of the weights, in the slot "average".
         ema_momentum: In [0, 1]: `average = ema_momentum * average + (1 - ema_momentum) * w`; the
             first step copies the weights.
         ema_overwrite_frequency: Every this many updates the weights become their average; None:
@@ -39,11 +40,11 @@ class Optimizer(tf.Module):
 
     slot_names: tuple[str, ...] = ()
     fused: bool = True
-    """Use TensorFlow's own kernel where it computes the very same rule (False: the written rule)."""
+    """Use TensorFlow's own kernel where it computes the same rule (False: the written rule)."""
 
-    # The roster holds the model's variables, which are not the optimizer's own.
     _TF_MODULE_IGNORED_PROPERTIES = frozenset(
-        ("_roster", *tf.Module._TF_MODULE_IGNORED_PROPERTIES)  # noqa: SLF001
+        # The roster holds the model's variables, which are not the optimizer's own.
+        ("_roster", *tf.Module._TF_MODULE_IGNORED_PROPERTIES)
     )
 
     def __init__(
@@ -95,6 +96,14 @@ class Optimizer(tf.Module):
         del step
         return {}
 
+    def begin(self, step: tf.Tensor) -> None:
+        """Move what belongs to the rule as a whole; called once, before `scalars`.
+
+        Args:
+            step: The number of this update, from 1, in float32.
+        """
+        del step
+
     def update(
         self,
         variable: tf.Variable,
@@ -137,8 +146,8 @@ class Optimizer(tf.Module):
             )
         if callable(value) and not isinstance(value, tf.Variable):
             raise TypeError(
-                "learning_rate cannot become a schedule after the optimizer was made with a number: "
-                "compiled functions would not see it. Pass the schedule to the constructor."
+                "learning_rate cannot become a schedule after the optimizer was made with a "
+                "number: compiled functions would not see it. Pass the schedule to the constructor."
             )
         self._learning_rate.assign(value)
 
@@ -274,6 +283,7 @@ class Optimizer(tf.Module):
             grads = self.clip(grads)
         rate = self.learning_rate
         iterations = local(self.iterations)
+        self.begin(tf.cast(iterations + 1, tf.float32))
         shared: dict[tf.DType, tuple[tf.Tensor, Mapping[str, tf.Tensor]]] = {}
         for dtype in {v.dtype: None for v in targets}:
             shared[dtype] = (tf.cast(rate, dtype), self.scalars(tf.cast(iterations + 1, dtype)))

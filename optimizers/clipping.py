@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -58,5 +59,9 @@ def clipper(
     for name, (f, limit) in chosen.items():
         if not limit > 0:
             raise ValueError(f"{name}={limit} must be positive; None clips nothing.")
-        return lambda grads, f=f, limit=limit: f(grads, limit)
+        return functools.partial(_clip, f, limit)
     return None
+
+
+def _clip(rule: Callable, limit: float, grads: list[tf.Tensor]) -> list[tf.Tensor]:
+    return rule(grads, limit)

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, with momentum (Polyak 1964) and Nesterov's (Sutskever et al. 2013)."""
+"""Stochastic gradient descent, with momentum (Polyak 1964; Nesterov's: Sutskever et al. 2013)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def momentum_step(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """One step with momentum: (what to add to the weights, the new velocity).
 
-    `v <- mu v - lr g` and `w <- w + v`, or with Nesterov `w <- w + mu v - lr g`. The learning rate is
-    inside the velocity, as in Keras: a change of the rate reaches old gradients no more.
+    `v <- mu v - lr g` and `w <- w + v`, or with Nesterov `w <- w + mu v - lr g`. The learning rate
+    is inside the velocity, as in Keras: a change of the rate does not reach old gradients.
     """
     velocity = velocity * momentum - gradient * learning_rate
     if nesterov:

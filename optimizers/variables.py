@@ -33,9 +33,9 @@ def name_of(variable: Any) -> str:
 def local(variable: tf.Variable) -> tf.Variable:
     """The copy of a distributed variable that the running replica owns; others as they are.
 
-    Every replica then updates its own copy with the same (already reduced) gradients, which needs no
-    merge of the replicas and so works inside loops and XLA. Outside a replica a distributed variable
-    stays whole: assigning to it updates all copies.
+    Every replica then updates its own copy with the same (already reduced) gradients, which needs
+    no merge of the replicas and so works inside loops and XLA. Outside a replica a distributed
+    variable stays whole: assigning to it updates all copies.
     """
     strategy = tf.distribute.get_strategy()
     if strategy.num_replicas_in_sync == 1 or tf.distribute.in_cross_replica_context():
@@ -72,17 +72,15 @@ class Roster:
         self.names = [name_of(v) for v in variables]
         self._index = {v.ref(): i for i, v in enumerate(self.variables)}
         if not variables:
-            raise ValueError(
-                "variables is empty: there is nothing to update. Build the model first."
-            )
+            raise ValueError("variables is empty: nothing to update. Build the model first.")
         if len(self._index) != len(variables):
             raise ValueError("variables names the same variable twice: give each once.")
         names = self.names
         for pattern in patterns:
             if not any(re.search(pattern, name) for name in names):
                 raise ValueError(
-                    f"exclude_from_weight_decay: {pattern!r} is found in no variable name; the names "
-                    f"are {names[:20]}."
+                    f"exclude_from_weight_decay: {pattern!r} is found in no variable name; "
+                    f"the names are {names[:20]}."
                 )
         spared = {self.index(v) for v in undecayed}
         spared |= {i for i, n in enumerate(names) for p in patterns if re.search(p, n)}

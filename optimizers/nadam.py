@@ -1,0 +1,240 @@
+"""Relatives of Adam: Nadam (Dozat 2016) and Adamax (Kingma & Ba 2015, section 7.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from optimizers.adam import BELOW_ONE
+from optimizers.base import Optimizer, check_epsilon, check_range
+from optimizers.variables import local
+
+
+def nadam_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    scalars: Mapping[str, tf.Tensor],
+    *,
+    learning_rate: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of Nadam: (what to subtract from the weights, new m, new v).
+
+    Dozat 2016, algorithm 2. With `mu_t = b1 (1 - 0.96^t / 2)` and the running product
+    `u_t = mu_1 ... mu_t`: `m_hat = mu_{t+1} m / (1 - u_t mu_{t+1}) + (1 - mu_t) g / (1 - u_t)`,
+    `v_hat = v / (1 - b2^t)` and `w <- w - lr m_hat / (sqrt(v_hat) + eps)`.
+
+    Args:
+        gradient: g.
+        m: Mean of the gradients.
+        v: Mean of their squares.
+        scalars: mu ("mu_t"), the next ("mu_next"), "u_product" and "beta_2_power".
+        learning_rate: lr.
+        beta_1: Decay of m.
+        beta_2: Decay of v.
+        epsilon: Added to the root.
+    """
+    mu, mu_next, product = scalars["mu_t"], scalars["mu_next"], scalars["u_product"]
+    m = m + (gradient - m) * (1.0 - beta_1)
+    v = v + (tf.square(gradient) - v) * (1.0 - beta_2)
+    m_hat = mu_next * m / (1.0 - product * mu_next) + (1.0 - mu) * gradient / (1.0 - product)
+    v_hat = v / (1.0 - scalars["beta_2_power"])
+    return m_hat * learning_rate / (tf.sqrt(v_hat) + epsilon), m, v
+
+
+def adamax_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    u: tf.Tensor,
+    *,
+    learning_rate: tf.Tensor,
+    beta_1_power: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of Adamax: (what to subtract from the weights, new m, new u).
+
+    `m <- m + (g - m)(1 - b1)`, `u <- max(b2 u, |g|)`, `w <- w - lr m / ((1 - b1^t)(u + eps))`.
+    """
+    m = m + (gradient - m) * (1.0 - beta_1)
+    u = tf.maximum(beta_2 * u, tf.abs(gradient))
+    return learning_rate * m / ((1.0 - beta_1_power) * (u + epsilon)), m, u
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov's momentum, see `nadam_step`.
+
+    Args:
+        learning_rate: A number or a schedule.
+        beta_1: Decay of the mean of the gradients, in [0, 1).
+        beta_2: Decay of the mean of their squares, in [0, 1).
+        epsilon: Added to the divisor.
+        weight_decay: See `Optimizer`, as for the rest.
+        clipnorm: See `Optimizer`.
+        clipvalue: See `Optimizer`.
+        global_clipnorm: See `Optimizer`.
+        use_ema: See `Optimizer`.
+        ema_momentum: See `Optimizer`.
+        ema_overwrite_frequency: See `Optimizer`.
+        name: See `Optimizer`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Callable = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            name=name,
+        )
+        self.beta_1 = check_range("beta_1", beta_1, 0.0, BELOW_ONE)
+        self.beta_2 = check_range("beta_2", beta_2, 0.0, BELOW_ONE)
+        self.epsilon = check_epsilon(epsilon)
+        self.slot_names = ("momentum", "velocity")
+        self.u_product = tf.Variable(1.0, trainable=False, name="u_product")
+
+    def extra_variables(self) -> list[tf.Variable]:
+        """The running product of the momenta."""
+        return [self.u_product]
+
+    def begin(self, step: tf.Tensor) -> None:
+        """Take this step's momentum into the running product."""
+        product = local(self.u_product)
+        product.assign(product * self.beta_1 * (1.0 - 0.5 * tf.pow(0.96, step)))
+
+    def scalars(self, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """The momenta of this step and the next, their product so far, the power of beta_2."""
+        decay = tf.constant(0.96, step.dtype)
+        return {
+            "mu_t": self.beta_1 * (1.0 - 0.5 * tf.pow(decay, step)),
+            "mu_next": self.beta_1 * (1.0 - 0.5 * tf.pow(decay, step + 1.0)),
+            "u_product": tf.cast(local(self.u_product), step.dtype),
+            "beta_2_power": tf.pow(tf.cast(self.beta_2, step.dtype), step),
+        }
+
+    def update(
+        self,
+        variable: tf.Variable,
+        gradient: tf.Tensor,
+        slots: Mapping[str, tf.Variable],
+        learning_rate: tf.Tensor,
+        scalars: Mapping[str, tf.Tensor],
+    ) -> None:
+        """Move one variable and its moments."""
+        m, v = slots["momentum"], slots["velocity"]
+        change, new_m, new_v = nadam_step(
+            gradient,
+            m,
+            v,
+            scalars,
+            learning_rate=learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
+        m.assign(new_m)
+        v.assign(new_v)
+        variable.assign_sub(change)
+
+
+class Adamax(Optimizer):
+    """Adam with the infinity norm, see `adamax_step`.
+
+    Args:
+        learning_rate: A number or a schedule.
+        beta_1: Decay of the mean of the gradients, in [0, 1).
+        beta_2: Decay of the largest magnitude, in [0, 1).
+        epsilon: Added to the divisor.
+        weight_decay: See `Optimizer`, as for the rest.
+        clipnorm: See `Optimizer`.
+        clipvalue: See `Optimizer`.
+        global_clipnorm: See `Optimizer`.
+        use_ema: See `Optimizer`.
+        ema_momentum: See `Optimizer`.
+        ema_overwrite_frequency: See `Optimizer`.
+        name: See `Optimizer`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Callable = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            name=name,
+        )
+        self.beta_1 = check_range("beta_1", beta_1, 0.0, BELOW_ONE)
+        self.beta_2 = check_range("beta_2", beta_2, 0.0, BELOW_ONE)
+        self.epsilon = check_epsilon(epsilon)
+        self.slot_names = ("momentum", "norm")
+
+    def scalars(self, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        """The power of beta_1."""
+        return {"beta_1_power": tf.pow(tf.cast(self.beta_1, step.dtype), step)}
+
+    def update(
+        self,
+        variable: tf.Variable,
+        gradient: tf.Tensor,
+        slots: Mapping[str, tf.Variable],
+        learning_rate: tf.Tensor,
+        scalars: Mapping[str, tf.Tensor],
+    ) -> None:
+        """Move one variable, its momentum and its norm."""
+        m, u = slots["momentum"], slots["norm"]
+        change, new_m, new_u = adamax_step(
+            gradient,
+            m,
+            u,
+            learning_rate=learning_rate,
+            beta_1_power=scalars["beta_1_power"],
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
+        m.assign(new_m)
+        u.assign(new_u)
+        variable.assign_sub(change)

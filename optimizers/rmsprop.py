@@ -1,0 +1,116 @@
+"""RMSprop (Hinton 2012, lecture 6e), centred and with momentum (Graves 2013)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from optimizers.base import Optimizer, check_epsilon, check_range
+
+
+def rmsprop_step(
+    gradient: tf.Tensor,
+    v: tf.Tensor,
+    *,
+    learning_rate: tf.Tensor,
+    rho: float,
+    epsilon: float,
+    mean: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    """One step: (what to subtract from the weights, new v, new mean of the gradients).
+
+    `v <- rho v + (1 - rho) g^2` and `w <- w - lr g / sqrt(v + eps)`, epsilon inside the root as in
+    Keras. With `mean` (centred) the root is of `v - mean^2 + eps`.
+    """
+    v = rho * v + (1.0 - rho) * tf.square(gradient)
+    variance = v
+    if mean is not None:
+        mean = rho * mean + (1.0 - rho) * gradient
+        variance = v - tf.square(mean)
+    return learning_rate * gradient / tf.sqrt(variance + epsilon), v, mean
+
+
+class RMSprop(Optimizer):
+    """RMSprop, see `rmsprop_step`.
+
+    Args:
+        learning_rate: A number or a schedule.
+        rho: Decay of the mean of the squares, in [0, 1).
+        momentum: In [0, 1]: `b <- momentum b + step` and `w <- w - b`; 0 keeps no such slot.
+        epsilon: Added inside the root.
+        centered: Whether to divide by an estimate of the variance rather than of the second moment.
+        weight_decay: See `Optimizer`, as for the rest.
+        clipnorm: See `Optimizer`.
+        clipvalue: See `Optimizer`.
+        global_clipnorm: See `Optimizer`.
+        use_ema: See `Optimizer`.
+        ema_momentum: See `Optimizer`.
+        ema_overwrite_frequency: See `Optimizer`.
+        name: See `Optimizer`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Callable = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        *,
+        centered: bool = False,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            name=name,
+        )
+        self.rho = check_range("rho", rho, 0.0, 1.0)
+        self.momentum = check_range("momentum", momentum, 0.0, 1.0)
+        self.epsilon = check_epsilon(epsilon)
+        self.centered = centered
+        self.slot_names = (
+            ("velocity",)
+            + (("momentum",) if momentum else ())
+            + (("average_gradient",) if centered else ())
+        )
+
+    def update(
+        self,
+        variable: tf.Variable,
+        gradient: tf.Tensor,
+        slots: Mapping[str, tf.Variable],
+        learning_rate: tf.Tensor,
+        scalars: Mapping[str, tf.Tensor],
+    ) -> None:
+        """Move one variable and its moments."""
+        v, mean = slots["velocity"], slots.get("average_gradient")
+        change, new_v, new_mean = rmsprop_step(
+            gradient,
+            v,
+            learning_rate=learning_rate,
+            rho=self.rho,
+            epsilon=self.epsilon,
+            mean=mean,
+        )
+        v.assign(new_v)
+        if mean is not None:
+            mean.assign(new_mean)
+        if self.momentum:
+            momentum = slots["momentum"]
+            change = self.momentum * momentum + change
+            momentum.assign(change)
+        variable.assign_sub(change)
