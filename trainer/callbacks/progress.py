@@ -77,9 +77,10 @@ class _State:
         self.start = run.start_step
         self.shown = run.start_step  # the last step that has a line
         self.report: Report | None = None
+        self.fresh = False  # the epoch of the report has its line; the next one is beginning
 
     def done(self) -> int:
-        if self.report is None:
+        if self.report is None or self.fresh:
             return 0
         if not self.by_steps and self.report.epoch_step is not None:
             return self.report.epoch_step
@@ -95,7 +96,7 @@ class _State:
         if self.by_steps:
             return "Step"
         report, epochs = self.report, self.run.epochs
-        number = 1 if report is None else report.epoch + (not report.epoch_end)
+        number = 1 if report is None else report.epoch + (self.fresh or not report.epoch_end)
         if report is None and self.run.steps_per_epoch:
             number += self.run.start_step // self.run.steps_per_epoch
         return f"Epoch {number:>{len(str(epochs))}}/{epochs}" if epochs else f"Epoch {number}"
@@ -125,6 +126,15 @@ class _State:
                 text += f", {_clock(whole)} in all"
         return text
 
+    def logs(self) -> Mapping[str, float]:
+        """What a bar shows: a validation belongs to the line that stays, not to the next epoch."""
+        if self.report is None:
+            return {}
+        return {k: v for k, v in self.report.logs.items() if k not in self.report.validation}
+
+    def take(self, report: Report) -> None:
+        self.report, self.fresh = report, False
+
     def notable(self, report: Report) -> bool:
         """Whether the report is worth a line that stays."""
         return bool(report.validation) if self.by_steps else report.epoch_end
@@ -132,7 +142,7 @@ class _State:
     def close_epoch(self, report: Report) -> None:
         self.shown = report.step
         if not self.by_steps and report.epoch_end:
-            self.start, self.began = report.step, report.seconds
+            self.start, self.began, self.fresh = report.step, report.seconds, True
 
 
 class _Bar:
@@ -151,20 +161,20 @@ class _Bar:
 
     def update(self, report: Report) -> None:
         state = self._state
-        state.report = report
+        state.take(report)
         if state.notable(report):
             self._console.print(self._line())
             state.close_epoch(report)
-            finished = (report.step == state.run.total_steps) or (report.epoch == state.run.epochs)
-            if not finished and report.epoch_end:
-                return  # the next epoch draws itself: an empty bar between would only flicker
+            if report.step == state.run.total_steps or report.epoch == state.run.epochs:
+                self._live.update(Text(""), refresh=True)
+                return
         self._live.update(self._draw(), refresh=True)
 
     def close(self, report: Report) -> None:
         state = self._state
         self._live.update(Text(""), refresh=False)
         self._live.stop()
-        state.report = report
+        state.take(report)
         if report.step > state.shown:
             self._console.print(self._line())
 
@@ -177,10 +187,10 @@ class _Bar:
         if total:
             tail.append(Text(f"{min(1.0, done / total):4.0%}", style="magenta"))
         if state.speed():
-            tail.append(Text(f"{state.speed():>14}"))
+            tail.append(Text(f"{state.speed():>13}"))
         if state.left():
             tail.append(Text(state.left(), style="cyan"))
-        values = _values(state.report.logs if state.report else {})
+        values = _values(state.logs())
         used = sum(len(t) + 2 for t in head + tail)
         beside = sum(len(t) + 2 for t in values)
         self._two_lines |= used + 22 + beside > self._console.width  # once below, it stays there
@@ -214,7 +224,7 @@ class _Lines:
 
     def update(self, report: Report) -> None:
         state = self._state
-        state.report = report
+        state.take(report)
         if state.notable(report):
             self._line(report)
             state.close_epoch(report)
@@ -225,7 +235,7 @@ class _Lines:
             state.shown = report.step
 
     def close(self, report: Report) -> None:
-        self._state.report = report
+        self._state.take(report)
         if report.step > self._state.shown:
             self._line(report)
 
@@ -243,7 +253,7 @@ def _facts(state: _State, report: Report) -> list[tuple[str, str]]:
     steps = f"{state.done():,} steps" if whole else state.count()
     took = _duration(report.seconds - state.began)
     facts = [(steps, "green"), (f"{took:>6}", "cyan")]
-    return [*facts, (f"{state.speed():>14}", "")] if state.speed() else facts
+    return [*facts, (f"{state.speed():>13}", "")] if state.speed() else facts
 
 
 def _values(logs: Mapping[str, float]) -> list[Text]:
@@ -263,7 +273,7 @@ def format_value(value: float) -> str:
 
 
 def _bar(done: int, total: int, width: int) -> ProgressBar:
-    return ProgressBar(total=total, completed=min(done, total), width=width)
+    return ProgressBar(total=total, completed=min(done, total), width=width, complete_style="green")
 
 
 def _row(parts: list[Any]) -> Table:

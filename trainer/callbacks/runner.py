@@ -179,13 +179,13 @@ def _check(callback: Any, argument: str) -> None:
             f"{argument} is the class {callback.__name__}; pass an instance: {callback.__name__}()"
         )
     name = type(callback).__name__
-    bases = type(callback).__mro__
     if any(
-        c.__name__ == "Callback" and c.__module__.startswith(("keras", "tf_keras")) for c in bases
+        base.__name__ == "Callback" and base.__module__.split(".")[0] in ("keras", "tf_keras")
+        for base in type(callback).__mro__
     ):
         raise TypeError(
-            f"{argument} is a Keras callback ({name}), which needs Keras's own loop. Use the one of "
-            "trainer.callbacks with that name if there is one, or subclass trainer.callbacks."
+            f"{argument} is a Keras callback ({name}), which needs Keras's own loop. Use the one "
+            "of trainer.callbacks with that name if there is one, or subclass trainer.callbacks."
             "Callback: `when` says when it is due, and __call__(report) is told what has happened."
         )
     if callable(callback):
@@ -213,8 +213,8 @@ def _check_monitors(callback: Callback, run: Run) -> None:
 def _words(e: _Entry, when: str, error: BaseException) -> str:
     return (
         f"callback {e.name} failed {when}: {type(error).__name__}: {error}\n"
-        "Everything trained so far is kept: the model, the optimizer and the history are whole, and "
-        "fit can be called again."
+        "Everything trained so far is kept: the model, the optimizer and the history are whole, "
+        "and fit can be called again."
     )
 
 

@@ -37,7 +37,7 @@ class Trigger(Protocol):
     """When something is due."""
 
     def next(self, moment: Moment) -> int:
-        """The first step after `moment.step` at which it may be due; `NEVER` when no step is known."""
+        """The first step after `moment.step` at which it may be due; `NEVER` if none is known."""
         ...
 
     def due(self, moment: Moment) -> bool:
