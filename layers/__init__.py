@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from . import activations, initializers, regularizers
 from .activations import Activation, LeakyReLU, PReLU, ReLU, Softmax
+from .attention import MultiHeadAttention
 from .base import Layer
 from .containers import Residual, Sequential
 from .conv import Conv1D, Conv2D, DepthwiseConv2D
@@ -24,6 +26,7 @@ from .pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from .recurrent import GRU, LSTM, SimpleRNN
 from .regularization import (
     Dropout,
     DropPath,
@@ -32,6 +35,7 @@ from .regularization import (
     SpatialDropout1D,
     SpatialDropout2D,
 )
+from .summary import summary
 
 __all__ = [
     "Layer",
@@ -69,6 +73,14 @@ __all__ = [
     "GaussianDropout",
     "DropPath",
     "Embedding",
+    "SimpleRNN",
+    "GRU",
+    "LSTM",
+    "MultiHeadAttention",
     "Sequential",
     "Residual",
+    "summary",
+    "activations",
+    "initializers",
+    "regularizers",
 ]

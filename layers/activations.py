@@ -340,7 +340,7 @@ class Softmax(Layer):
         super().__init__(trainable=trainable, name=name)
         self.axis = axis if isinstance(axis, int) else tuple(axis)
 
-    def call(self, inputs: tf.Tensor, mask: Any = None, training: bool = False) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool = False, mask: Any = None) -> tf.Tensor:
         """`[b, ..., k] -> [b, ..., k]`; `mask` is boolean and broadcasts, True is kept."""
         if mask is None:
             return softmax(inputs, self.axis)
@@ -348,12 +348,13 @@ class Softmax(Layer):
 
 
 def masked_softmax(x: tf.Tensor, mask: Any, axis: int | Sequence[int] = -1) -> tf.Tensor:
-    """Softmax over the positions where `mask` is True; uniform where none is (no NaN)."""
+    """Softmax over the positions where `mask` is True, 0 elsewhere; all 0 where none is."""
     x = tf.convert_to_tensor(x)
+    mask = tf.cast(mask, tf.bool)
     wide = tf.cast(x, tf.float32)
-    # Half of the smallest number: low enough to vanish, and it stays finite when added to.
-    wide = tf.where(tf.cast(mask, tf.bool), wide, tf.constant(tf.float32.min / 2))
-    return tf.cast(softmax(wide, axis), x.dtype)
+    # Finite, so that a row in which nothing is kept has no NaN.
+    weights = softmax(tf.where(mask, wide, tf.constant(tf.float32.min / 2)), axis)
+    return tf.cast(tf.where(mask, weights, tf.zeros_like(weights)), x.dtype)
 
 
 def _in_float32(function: Callable[..., Any], x: Any, axis: int | Sequence[int]) -> tf.Tensor:

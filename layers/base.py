@@ -106,9 +106,13 @@ class Layer(tf.Module):
         with tf.name_scope(self.name):
             self.check_input(inputs)
             if not self._built:
-                self.build(_shape_of(inputs))
+                self.build(self.build_shape(inputs, args, kwargs))
                 self._built = True
             return self.call(inputs, *args, **kwargs)
+
+    def build_shape(self, inputs: Any, args: Any, kwargs: Any) -> Any:
+        """What `build` is told: the shape of the inputs, in their structure."""
+        return _shape_of(inputs)
 
     def add_weight(
         self,
@@ -148,8 +152,8 @@ class Layer(tf.Module):
     def next_seed(self, seed: int | None = None) -> Seed:
         """An int32 `[2]` seed, from `seed_source` if there is one.
 
-        Otherwise it is a stateful draw that obeys `tf.random.set_seed`. `seed`, a layer's own seed argument, is mixed in: two layers that differ in it draw
-        differently.
+        Otherwise it is a stateful draw that obeys `tf.random.set_seed`. `seed`, a layer's own seed
+        argument, is mixed in: two layers that differ in it draw differently.
         """
         if self.seed_source is None:
             limits = tf.int32.limits
@@ -316,7 +320,7 @@ class Layer(tf.Module):
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         for key, value in vars(self).items():
-            vars(twin)[key] = value if key == "seed_source" else copy.deepcopy(value, memo)
+            twin.__dict__[key] = value if key == "seed_source" else copy.deepcopy(value, memo)
         return twin
 
     # ---- helpers -----------------------------------------------------------------------------

@@ -132,11 +132,10 @@ class BatchNormalization(Layer):
         shape = [-1 if i == axis else 1 for i in range(rank)]
         if axis == rank - 1:
             shape = [-1]
-        parts = [
-            None if p is None else tf.reshape(p, shape)
-            for p in (mean, variance, self.gamma, self.beta)
-        ]
-        return tf.cast(normalize(x, *parts, self.epsilon), inputs.dtype)
+        gamma, beta = (None if p is None else tf.reshape(p, shape) for p in (self.gamma, self.beta))
+        mean, variance = tf.reshape(mean, shape), tf.reshape(variance, shape)
+        y = normalize(x, mean, variance, gamma, beta, self.epsilon)
+        return tf.cast(y, inputs.dtype)
 
     def _batch_moments(self, x: tf.Tensor, axes: list[int]) -> tuple[tf.Tensor, tf.Tensor]:
         mean, variance = moments(x, axes)

@@ -48,7 +48,7 @@ class Dropout(Layer):
     """
 
     casts_integers = True
-    min_rank = 1
+    min_rank: int | None = 1
 
     def __init__(
         self,

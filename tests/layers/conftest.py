@@ -1,0 +1,176 @@
+"""The cases that the conformance and parity tests share: each layer, its input and its Keras twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import layers as L
+
+K = keras.layers
+VECTORS = (4, 6)
+SEQUENCE = (3, 5, 6)
+IMAGE = (2, 8, 8, 4)
+
+
+@dataclass(frozen=True)
+class Case:
+    id: str
+    make: Callable[[], L.Layer]
+    shape: tuple[int, ...]
+    twin: Callable[[], Any] | None = None
+    integers: int = 0  # inputs are drawn below this number
+    random: bool = False  # differs between training and inference by noise
+    bfloat16: float = 0.06  # allowed distance from float32, relative to the largest output
+
+    def inputs(self, seed: int = 0) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        if self.integers:
+            return rng.integers(0, self.integers, self.shape).astype(np.int32)
+        return rng.normal(size=self.shape).astype(np.float32)
+
+    def built(self) -> L.Layer:
+        """The layer, built, with random weights so that no gradient is zero by symmetry."""
+        layer = self.make()
+        tf.random.set_seed(1)
+        layer(self.inputs())
+        layer.set_weights(self.weights(layer.get_weights()))
+        return layer
+
+    def weights(self, like: list[np.ndarray]) -> list[np.ndarray]:
+        rng = np.random.default_rng(5)
+        return [(0.3 + 0.2 * rng.random(w.shape)) * rng.choice([1, 2], w.shape) for w in like]
+
+
+def pair(id: str, name: str, shape: tuple[int, ...], *args: Any, **kwargs: Any) -> Case:
+    """A layer and its twin, made with the same arguments."""
+    extra = {k: kwargs.pop(k) for k in ("integers", "random", "bfloat16") if k in kwargs}
+    keras_kwargs = kwargs.pop("keras_kwargs", {})
+    ours, theirs = getattr(L, name), getattr(K, name)
+    return Case(
+        id,
+        lambda: ours(*args, **kwargs),
+        shape,
+        lambda: theirs(*args, **(kwargs | keras_kwargs)),
+        **extra,
+    )
+
+
+CASES = [
+    pair("Dense", "Dense", VECTORS, 5, "tanh", kernel_regularizer="l2"),
+    pair("Dense-rank3", "Dense", SEQUENCE, 5, "gelu", use_bias=False),
+    pair("Flatten", "Flatten", IMAGE),
+    pair("Reshape", "Reshape", SEQUENCE, (2, -1)),
+    pair("Permute", "Permute", SEQUENCE, (2, 1)),
+    pair("RepeatVector", "RepeatVector", VECTORS, 3),
+    pair("Rescaling", "Rescaling", VECTORS, 1 / 255, 0.5),
+    Case("Rescaling-integers", lambda: L.Rescaling(1 / 255), VECTORS, integers=256),
+    Case("Lambda", lambda: L.Lambda(tf.square), VECTORS, lambda: K.Lambda(tf.square)),
+    pair("Activation", "Activation", VECTORS, "silu"),
+    pair("ReLU", "ReLU", VECTORS, 1.0, 0.1, threshold=0.2),
+    pair("LeakyReLU", "LeakyReLU", VECTORS),
+    pair("PReLU", "PReLU", IMAGE, shared_axes=[1, 2]),
+    pair("Softmax", "Softmax", SEQUENCE),
+    pair("Softmax-axes", "Softmax", SEQUENCE, (1, 2)),
+    pair("Conv1D", "Conv1D", SEQUENCE, 4, 3, padding="causal", dilation_rate=2, activation="relu"),
+    pair("Conv1D-strides", "Conv1D", SEQUENCE, 4, 3, strides=2, padding="same"),
+    pair("Conv2D", "Conv2D", IMAGE, 6, 3, activation="tanh"),
+    pair("Conv2D-strides", "Conv2D", IMAGE, 6, (3, 2), strides=2, padding="same", use_bias=False),
+    pair("Conv2D-dilation", "Conv2D", IMAGE, 3, 3, dilation_rate=(2, 1), padding="same"),
+    pair("Conv2D-groups", "Conv2D", IMAGE, 6, 3, groups=2),
+    pair("Conv2D-groups-all", "Conv2D", IMAGE, 8, 3, groups=4, padding="same"),
+    pair("DepthwiseConv2D", "DepthwiseConv2D", IMAGE, 3, depth_multiplier=2, strides=2),
+    pair("DepthwiseConv2D-dilation", "DepthwiseConv2D", IMAGE, 3, dilation_rate=2, padding="same"),
+    pair("MaxPooling1D", "MaxPooling1D", SEQUENCE, 2),
+    pair("MaxPooling2D", "MaxPooling2D", IMAGE, 3, 2, padding="same"),
+    pair("AveragePooling1D", "AveragePooling1D", SEQUENCE, 3, 1, padding="same"),
+    pair("AveragePooling2D", "AveragePooling2D", IMAGE, 3, 2, padding="same"),
+    pair("GlobalMaxPooling1D", "GlobalMaxPooling1D", SEQUENCE),
+    pair("GlobalMaxPooling2D", "GlobalMaxPooling2D", IMAGE, keepdims=True),
+    pair("GlobalAveragePooling1D", "GlobalAveragePooling1D", SEQUENCE),
+    pair("GlobalAveragePooling2D", "GlobalAveragePooling2D", IMAGE),
+    pair("BatchNormalization", "BatchNormalization", IMAGE),
+    pair("BatchNormalization-axis", "BatchNormalization", SEQUENCE, 1, 0.9, scale=False),
+    pair("BatchNormalization-rank2", "BatchNormalization", VECTORS, center=False),
+    pair("LayerNormalization", "LayerNormalization", SEQUENCE),
+    pair("LayerNormalization-axes", "LayerNormalization", IMAGE, (1, 2), epsilon=0.1),
+    pair("RMSNormalization", "RMSNormalization", SEQUENCE),
+    pair("GroupNormalization", "GroupNormalization", IMAGE, 2),
+    pair("GroupNormalization-axis", "GroupNormalization", IMAGE, -1, 1),
+    pair("Dropout", "Dropout", VECTORS, 0.4, random=True),
+    pair("SpatialDropout1D", "SpatialDropout1D", SEQUENCE, 0.4, random=True),
+    pair("SpatialDropout2D", "SpatialDropout2D", IMAGE, 0.4, random=True),
+    pair("GaussianNoise", "GaussianNoise", VECTORS, 0.4, random=True),
+    pair("GaussianDropout", "GaussianDropout", VECTORS, 0.4, random=True),
+    Case("DropPath", lambda: L.DropPath(0.4, seed=3), SEQUENCE, random=True),
+    pair("Embedding", "Embedding", (3, 5), 300, 4, integers=300),
+    pair("SimpleRNN", "SimpleRNN", SEQUENCE, 4, return_sequences=True),
+    pair("GRU", "GRU", SEQUENCE, 4, return_sequences=True),
+    pair("GRU-before", "GRU", SEQUENCE, 4, reset_after=False, go_backwards=True),
+    pair("LSTM", "LSTM", SEQUENCE, 4),
+    pair("LSTM-sequences", "LSTM", SEQUENCE, 4, return_sequences=True, use_bias=False),
+    Case(
+        "LSTM-dropout", lambda: L.LSTM(4, dropout=0.3, recurrent_dropout=0.3), SEQUENCE, random=True
+    ),
+    Case(
+        "MultiHeadAttention",
+        lambda: L.MultiHeadAttention(2, 3, value_dim=4),
+        SEQUENCE,
+        lambda: _SelfAttention(K.MultiHeadAttention(2, 3, value_dim=4)),
+    ),
+    Case(
+        "MultiHeadAttention-dropout",
+        lambda: L.MultiHeadAttention(2, 3, dropout=0.3),
+        SEQUENCE,
+        random=True,
+    ),
+    Case(
+        "Sequential",
+        lambda: L.Sequential(
+            [L.Dense(5), L.BatchNormalization(), L.Activation("tanh"), L.Dense(3, "softmax")]
+        ),
+        VECTORS,
+        lambda: keras.Sequential(
+            [K.Dense(5), K.BatchNormalization(), K.Activation("tanh"), K.Dense(3, "softmax")]
+        ),
+    ),
+    Case(
+        "Residual", lambda: L.Residual([L.Dense(5, "relu"), L.Dense(6)]), VECTORS
+    ),
+    Case(
+        "Residual-shortcut", lambda: L.Residual(L.Dense(5, "relu"), shortcut=L.Dense(5)), VECTORS
+    ),
+]  # fmt: skip
+
+
+class _SelfAttention(keras.layers.Layer):
+    """Keras's attention asks for the value even where it is the query."""
+
+    def __init__(self, attention: Any) -> None:
+        super().__init__()
+        self.attention = attention
+
+    def build(self, shape: Any) -> None:
+        self.attention.build(shape, shape)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return self.attention(x, x, training=training)
+
+
+@pytest.fixture
+def cases() -> list[Case]:
+    return CASES
+
+
+def pytest_generate_tests(metafunc: Any) -> None:
+    if "case" in metafunc.fixturenames:
+        metafunc.parametrize("case", CASES, ids=[case.id for case in CASES])
+    if "twin_case" in metafunc.fixturenames:
+        twins = [case for case in CASES if case.twin is not None]
+        metafunc.parametrize("twin_case", twins, ids=[case.id for case in twins])
