@@ -38,7 +38,8 @@ class Server:
     """The commands of a child.
 
     Args:
-        spec: `workload`, `peer`, `settings`, and `folder` with the data and the initial weights.
+        spec: `workload`, `peer`, `settings`, `overrides` of the workload's attributes, and
+            `folder` with the data and the initial weights.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -51,7 +52,12 @@ class Server:
         with quiet.quiet_import():
             import tensorflow  # noqa: F401
 
-        return prepare(self.spec["workload"], self.folder, data_dir, seed)
+        from benchmarks import workloads
+
+        workload = workloads.get(self.spec["workload"])
+        data = workload.data(data_dir)
+        prepare(workload, data, self.folder, seed)
+        return {"rows": len(data.x_train)}
 
     def load(self) -> dict[str, Any]:
         """Imports TensorFlow and reads the data: what comes before the clock of the first step."""
@@ -62,7 +68,7 @@ class Server:
         from benchmarks.data import Data
 
         tf.random.set_seed(0)
-        self.workload = workloads.get(self.spec["workload"])
+        self.workload = workloads.get(self.spec["workload"], self.spec.get("overrides"))
         self.data = Data.load(self.folder)
         self.initial = load_weights(self.folder / "weights.npz")
         return {"versions": machine.versions(), "threads": machine.threads()}
@@ -108,22 +114,13 @@ class Server:
         return {"peak_mb": machine.peak_mb()}
 
 
-def prepare(name: str, folder: pathlib.Path, data_dir: str | None, seed: int) -> dict[str, Any]:
-    """Writes a workload's data and the initial weights of its Keras model into `folder`.
-
-    Returns:
-        `{"rows": rows of the training split}`.
-    """
+def prepare(workload: Any, data: Any, folder: pathlib.Path, seed: int) -> None:
+    """Writes the data and the initial weights of the workload's Keras model into `folder`."""
     import keras
 
-    from benchmarks import workloads
-
-    workload = workloads.get(name)
-    data = workload.data(data_dir)
     data.save(folder)
     keras.utils.set_random_seed(seed)
     save_weights(folder / "weights.npz", workload.keras_model().get_weights())
-    return {"rows": len(data.x_train)}
 
 
 def save_weights(path: str | pathlib.Path, weights: list[np.ndarray]) -> None:

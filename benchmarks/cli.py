@@ -52,6 +52,15 @@ def check_contenders(names: Sequence[str]) -> bool:
     return bool(names)
 
 
+def check_peers(names: Sequence[str]) -> bool:
+    """A flag validator: all are contenders other than ours; there may be none."""
+    others = [name for name in peers.PEERS if not name.startswith("ours")]
+    for name in names:
+        if name not in others:
+            raise flags.ValidationError(f"{name!r} is not one of {', '.join(others)}.")
+    return True
+
+
 def _checked(get: Callable[[], object]) -> bool:
     try:
         get()

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from benchmarks import quiet, results, workloads
 
 SECONDS = 1800.0  # the longest that one command may take
-SEARCH_STEPS = 256  # of one try of the search for the best setting: two of the longest executions
+SEARCH_STEPS = 256  # of one try of the search: two of the longest executions
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -163,16 +163,8 @@ class Field:
         self.say(f"{contender.name} is left out: {reason.splitlines()[0]}")
 
 
-def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
-    """The first step, a round to warm up, and the timed rounds, interleaved: A B C A B C ...
-
-    Args:
-        field: the contenders, loaded; its records are filled.
-        rounds: timed rounds of each.
-        batches: of an epoch in a round; None for all.
-        epochs: of a round.
-        steps: how many steps that is.
-    """
+def start(field: Field) -> None:
+    """Lets each contender make its model and train one step; fills the records."""
     for name, answer in field.each("start"):
         field.say(f"{name}: first step after {answer['seconds']:.1f} s")
         field.records[name].update(
@@ -182,16 +174,35 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
             rounds=[],
             losses=[],
         )
+
+
+def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
+    """A round to warm up, and the timed rounds, interleaved: A B C A B C ...
+
+    Args:
+        field: the contenders, started; its records are filled.
+        rounds: timed rounds of each.
+        batches: of an epoch in a round; None for all.
+        epochs: of a round.
+        steps: how many steps that is.
+    """
     for name, answer in field.each("train", batches=batches, epochs=epochs):
         field.say(f"{name}: warmed up in {answer['seconds']:.1f} s")
         field.records[name]["warm_up_seconds"] = answer["seconds"]
-    for number in range(rounds):
+    for number in range(1, rounds + 1):
         for name, answer in field.each("train", batches=batches, epochs=epochs):
             field.records[name]["rounds"].append(answer["seconds"])
             field.records[name]["losses"].append(answer["loss"])
-            field.say(
-                f"round {number + 1}/{rounds}, {name}: {steps / answer['seconds']:.0f} steps/s"
-            )
+            speed = steps / answer["seconds"]
+            field.say(f"round {number}/{rounds}, {name}: {speed:,.0f} steps/s")
+
+
+def finish(field: Field) -> None:
+    """The quality that each reached, and its peak memory."""
+    for name, answer in field.each("evaluate"):
+        field.records[name]["test"] = answer
+    for name, answer in field.each("finish"):
+        field.records[name].update(answer)
 
 
 def round_size(rows: int, batch_size: int, steps: int) -> tuple[int | None, int, int]:
@@ -271,6 +282,7 @@ def measure(
     data_dir: str | None = None,
     seed: int = 0,
     specs: Mapping[str, Mapping[str, Any]] | None = None,
+    reference: str = results.REFERENCE,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Measures one workload.
@@ -283,6 +295,7 @@ def measure(
         data_dir: where the workload's data is looked for.
         seed: of the initial weights, which all contenders share.
         specs: contender -> `{"peer": ..., "settings": ...}` for those that are not plain peers.
+        reference: the contender that the others' speeds are divided by.
         say: is told what happens, a line at a time.
 
     Returns:
@@ -314,10 +327,8 @@ def measure(
             if "settings" in found:
                 chosen["fit_best"]["settings"] = found["settings"]
         with open_field(name, folder, chosen, say) as field:
+            start(field)
             race(field, rounds=rounds, batches=batches, epochs=epochs, steps=exact)
-            for contender, answer in field.each("evaluate"):
-                field.records[contender]["test"] = answer
-            for contender, answer in field.each("finish"):
-                field.records[contender].update(answer)
+            finish(field)
         record["contenders"] = {c: field.records[c] for c in contenders}
-        return results.summarise(record)
+        return results.summarise(record, reference)

@@ -49,11 +49,11 @@ def summarise(record: dict[str, Any], reference: str = REFERENCE) -> dict[str, A
         if base:
             pairs = zip(base, rounds, strict=False)
             contender["ratio"] = spread([theirs / own for theirs, own in pairs])
-        first = others.get(reference, {}).get("first_loss")
-        if first is not None and not math.isclose(contender["first_loss"], first, rel_tol=1e-3):
+        first, own = others.get(reference, {}).get("first_loss"), contender.get("first_loss")
+        if None not in (first, own) and not math.isclose(own, first, rel_tol=1e-3):
             contender["note"] = (
-                f"its first loss is {contender['first_loss']:.6g}, that of {reference} {first:.6g}: "
-                "it did not train the same model on the same batch"
+                f"its first loss is {own:.6g}, that of {reference} {first:.6g}: it did not train "
+                "the same model on the same batch"
             )
     return record
 

@@ -66,10 +66,7 @@ def show_workload(
                 out.print(f"  {label(contender)}: {rich.markup.escape(str(entry[kind]))}")
     best = contenders.get("fit_best", {}).get("settings")
     if best:
-        out.print(
-            f"  Keras's best setting here: {best['input']}, steps_per_execution="
-            f"{best['steps_per_execution']}, jit_compile={best['jit_compile']}"
-        )
+        out.print(f"  Keras's best setting here: {keras_setting(best)}")
     out.print()
 
 
@@ -90,6 +87,14 @@ def _row(contender: str, entry: Mapping[str, Any]) -> list[str]:
 def interval(values: Mapping[str, float], form: str) -> str:
     """`low .. high`."""
     return f"{values['low']:{form}} .. {values['high']:{form}}"
+
+
+def keras_setting(settings: Mapping[str, Any]) -> str:
+    """A setting of Keras `fit` in a line."""
+    return (
+        f"{settings['input']}, steps_per_execution={settings['steps_per_execution']}, "
+        f"jit_compile={settings['jit_compile']}"
+    )
 
 
 def show_machine(out: rich.console.Console, measured: Mapping[str, Any]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from typing import Any
 
 from benchmarks.workloads.base import Workload
 from benchmarks.workloads.digits import Digits
@@ -16,14 +18,16 @@ WORKLOADS: dict[str, type[Workload]] = {
 }
 
 
-def get(name: str) -> Workload:
-    """The workload called `name`.
+def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
+    """The workload called `name`, with some of its attributes set otherwise.
 
     Raises:
         ValueError: there is none; names those that come near.
     """
     if name in WORKLOADS:
-        return WORKLOADS[name]()
+        workload = WORKLOADS[name]()
+        vars(workload).update(overrides or {})
+        return workload
     near = difflib.get_close_matches(name.lower(), WORKLOADS, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"workload {name!r} is not one of {', '.join(WORKLOADS)}.{hint}")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import dataclasses
+from typing import ClassVar
 
 from benchmarks.data import load_mnist
 from benchmarks.workloads.base import Workload

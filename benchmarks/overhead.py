@@ -1,0 +1,142 @@
+"""Measures what the comforts cost: everything on, and each feature alone, against the bare loop.
+
+All contenders are this project's Trainer on the same batches, 500 steps to a compiled call; the
+rounds take turns and ratios are paired, as in benchmarks.speed.
+
+    python -m benchmarks.overhead --workload=mnist --rounds=7
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags, logging
+
+from benchmarks import cli, harness, machine, results, tables
+
+BARE = "bare"
+# name -> the features of the contender (see benchmarks.peers.ours).
+FEATURES: dict[str, list[str]] = {
+    BARE: [],
+    "metrics": ["metrics"],
+    "progress": ["progress"],
+    "tensorboard": ["tensorboard"],
+    "csv": ["csv"],
+    "checkpoint": ["checkpoint"],
+    "gradient_norm": ["gradient_norm"],
+    "all": ["metrics", "progress", "tensorboard"],
+}
+STEPS_PER_CALL = 500
+
+
+def define_flags() -> None:
+    """This command's flags."""
+    flags.DEFINE_string("workload", "mnist", "What to train.")
+    flags.DEFINE_list("features", list(FEATURES), f"What to measure, besides {BARE!r}.")
+    flags.DEFINE_integer("rounds", 7, "Timed rounds of each.", lower_bound=1)
+    flags.DEFINE_integer("steps", None, "Steps of a round, about.", lower_bound=1)
+    flags.DEFINE_integer("steps_per_call", STEPS_PER_CALL, "Of a compiled call.", lower_bound=1)
+    flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
+    flags.DEFINE_string("out", None, "Folder for overhead.json; none is written without it.")
+    flags.register_validator("workload", cli.check_workload)
+    flags.register_validator("features", check_features)
+
+
+def check_features(names: Sequence[str]) -> bool:
+    """A flag validator: all are features."""
+    for name in names:
+        if name not in FEATURES:
+            raise flags.ValidationError(f"{name!r} is not one of {', '.join(FEATURES)}.")
+    return bool(names)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    given = flags.FLAGS
+    record = measure(
+        given.workload,
+        given.features,
+        rounds=given.rounds,
+        steps=given.steps,
+        steps_per_call=given.steps_per_call,
+        data_dir=given.data_dir,
+    )
+    out = tables.console()
+    show(out, given.workload, record, given.steps_per_call)
+    measured = {
+        "machine": machine.facts(),
+        "versions": machine.versions(),
+        "steps_per_call": given.steps_per_call,
+        "workloads": {given.workload: record},
+    }
+    tables.show_machine(out, measured)
+    if given.out is not None:
+        folder = pathlib.Path(given.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        results.save(folder / "overhead.json", measured)
+        logging.info("written: %s", folder / "overhead.json")
+    return 1 if "skipped" in record else 0
+
+
+def measure(
+    workload: str,
+    features: Sequence[str],
+    *,
+    rounds: int,
+    steps: int | None,
+    steps_per_call: int,
+    data_dir: str | None,
+) -> dict[str, Any]:
+    """The record of a workload whose contenders are features of the Trainer."""
+    names = [BARE, *(name for name in features if name != BARE)]
+    specs = {
+        name: {
+            "peer": "ours",
+            "settings": {"features": FEATURES[name], "steps_per_call": steps_per_call},
+        }
+        for name in names
+    }
+    return harness.measure(
+        workload,
+        names,
+        rounds=rounds,
+        steps=steps,
+        data_dir=data_dir,
+        specs=specs,
+        reference=BARE,
+        say=functools.partial(logging.info, "%s: %s", workload),
+    )
+
+
+def show(out: Any, workload: str, record: dict[str, Any], steps_per_call: int) -> None:
+    """The table: how much longer a step takes than in the bare loop."""
+    if "skipped" in record:
+        out.print(f"{workload}: {record['skipped']}")
+        return
+    made = tables.table(
+        f"{workload}: cost of features at {steps_per_call} steps a call",
+        "feature",
+        "steps/s",
+        "time of a step",
+        "low .. high",
+    )
+    for name, entry in record["contenders"].items():
+        if "ratio" not in entry:
+            out.print(f"{name}: {entry.get('skipped', 'not measured')}")
+            continue
+        ratio = entry["ratio"]
+        made.add_row(
+            name,
+            f"{entry['steps_per_second']['median']:,.0f}",
+            f"{1 / ratio['median'] - 1:+.1%}" if name != BARE else "",
+            f"{1 / ratio['high'] - 1:+.1%} .. {1 / ratio['low'] - 1:+.1%}" if name != BARE else "",
+        )
+    out.print(made)
+
+
+if __name__ == "__main__":
+    define_flags()
+    cli.run(main)

@@ -1,0 +1,166 @@
+"""The main job's two halves: a visible run of the Trainer, and the comparison with Keras fit."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import rich.console
+import rich.markup
+
+from benchmarks import child, harness, results, tables
+from benchmarks.data import Data
+from benchmarks.workloads import Workload
+
+PARITY_BATCHES = 20  # after which weights are compared a second time
+
+
+def train(
+    workload: Workload, data: Data, *, epochs: int, seed: int, log_dir: str | os.PathLike[str]
+) -> dict[str, float]:
+    """Trains as a user would; returns loss and metrics on the test split."""
+    from trainer import Trainer
+    from trainer.callbacks import TensorBoard
+
+    trainer = Trainer(
+        workload.model(),
+        loss=workload.loss(),
+        optimizer=workload.optimizer(),
+        metrics=workload.metrics(),
+        seed=seed,
+    )
+    trainer.fit(
+        data.x_train,
+        data.y_train,
+        batch_size=workload.batch_size,
+        epochs=epochs,
+        validation_data=(data.x_test, data.y_test),
+        callbacks=[TensorBoard(log_dir)],
+    )
+    return trainer.evaluate(data.x_test, data.y_test, verbose=0)
+
+
+def compare(
+    workload: Workload,
+    data: Data,
+    contenders: Sequence[str],
+    *,
+    epochs: int,
+    rounds: int,
+    seed: int,
+    overrides: Mapping[str, Any],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Lets the contenders train from the same weights on the same batches, without shuffling.
+
+    Each makes one step, then `PARITY_BATCHES` more; the weights are compared after both. Then a
+    round to warm up and timed rounds, all of them together about `epochs` epochs.
+
+    Returns:
+        A record as `harness.measure` makes it; contenders have `difference`, the largest
+        difference of any weight to Keras fit's after one step and after the further ones.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"benchmark-{workload.name}-") as place:
+        folder = pathlib.Path(place)
+        child.prepare(workload, data, folder, seed)
+        size = epochs * -(-len(data.x_train) // workload.batch_size) // (rounds + 1)
+        batches, round_epochs, steps = harness.round_size(
+            len(data.x_train), workload.batch_size, max(1, size)
+        )
+        specs: dict[str, dict[str, Any]] = {
+            name: {"peer": name, "overrides": dict(overrides)} for name in contenders
+        }
+        if "fit_best" in specs:
+            part = harness.round_size(
+                len(data.x_train), workload.batch_size, min(steps, harness.SEARCH_STEPS)
+            )
+            found = harness.find_best(
+                workload.name, folder, batches=part[0], epochs=part[1], grid="short", say=say
+            )
+            specs["fit_best"]["settings"] = found.get("settings")
+        with harness.open_field(workload.name, folder, specs, say) as field:
+            harness.start(field)
+            first = _weights(field, folder)
+            for _ in field.each("train", batches=PARITY_BATCHES, epochs=1):
+                pass
+            then = _weights(field, folder)
+            harness.race(field, rounds=rounds, batches=batches, epochs=round_epochs, steps=steps)
+            harness.finish(field)
+        for name in first:
+            if "fit" in first and name != "fit":
+                field.records[name]["difference"] = [
+                    largest_difference(after[name], after["fit"])
+                    for after in (first, then)
+                    if name in after and "fit" in after
+                ]
+    record = {
+        "title": workload.title,
+        "batch_size": workload.batch_size,
+        "steps_per_round": steps,
+        "contenders": {name: field.records[name] for name in contenders},
+    }
+    return results.summarise(record)
+
+
+def _weights(field: harness.Field, folder: pathlib.Path) -> dict[str, list[np.ndarray]]:
+    path = str(folder / "now.npz")
+    return {
+        name: child.load_weights(answer["path"])
+        for name, answer in field.each("weights", path=path)
+    }
+
+
+def largest_difference(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
+    """The largest absolute difference of two lists of arrays."""
+    return max(float(np.max(np.abs(x - y))) for x, y in zip(a, b, strict=True))
+
+
+def show(out: rich.console.Console, record: Mapping[str, Any]) -> None:
+    """The comparison as a table with a column per contender."""
+    entries = {k: v for k, v in record["contenders"].items() if "steps_per_second" in v}
+    made = tables.table(
+        f"The same {record['title']}, from the same weights on the same batches",
+        "",
+        *(tables.label(name) for name in entries),
+    )
+    for heading, cell in ROWS:
+        cells = [cell(entry) for entry in entries.values()]
+        if any(cells):
+            made.add_row(heading, *cells)
+    out.print(made)
+    for name, entry in record["contenders"].items():
+        for kind in ("skipped", "note"):
+            if kind in entry:
+                out.print(f"{tables.label(name)}: {rich.markup.escape(str(entry[kind]))}")
+    settings = record["contenders"].get("fit_best", {}).get("settings")
+    if settings:
+        out.print(f"Keras's best setting here: {tables.keras_setting(settings)}")
+    out.print(
+        f"Speeds are medians of {max(len(e['rounds']) for e in entries.values())} rounds of "
+        f"{record['steps_per_round']:,} steps, in turns.\n"
+        if entries
+        else ""
+    )
+
+
+def _difference(entry: Mapping[str, Any], number: int) -> str:
+    found = entry.get("difference", [])
+    return f"{found[number]:.1e}" if len(found) > number else ""
+
+
+# Heading, and how an entry's number reads.
+ROWS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+    ("steps per second", lambda e: f"{e['steps_per_second']['median']:,.0f}"),
+    ("against Keras fit", lambda e: f"{e['ratio']['median']:.2f}x" if "ratio" in e else ""),
+    ("first step after", lambda e: f"{e['first_step_seconds']:.1f} s"),
+    ("final training loss", lambda e: f"{e['losses'][-1]:.4f}"),
+    ("test loss", lambda e: f"{e['test']['loss']:.4f}" if "test" in e else ""),
+    ("test accuracy", lambda e: f"{e['test']['accuracy']:.4f}" if "test" in e else ""),
+    ("weights differ from fit's, 1 step", lambda e: _difference(e, 0)),
+    (f"after {PARITY_BATCHES} more", lambda e: _difference(e, 1)),
+    ("peak memory", lambda e: f"{e['peak_mb']:,.0f} MB" if "peak_mb" in e else ""),
+)
