@@ -1,0 +1,24 @@
+"""gradloop's trainer: a compiled GradientTape loop whose every part can be read and replaced."""
+
+from trainer import callbacks, metrics
+from trainer.callbacks import At, Callback, Control, Every, History
+from trainer.context import StepContext
+from trainer.metrics import Metric
+from trainer.sums import Sums
+from trainer.task import Task
+from trainer.trainer import Trainer
+
+__all__ = [
+    "At",
+    "Callback",
+    "Control",
+    "Every",
+    "History",
+    "Metric",
+    "StepContext",
+    "Sums",
+    "Task",
+    "Trainer",
+    "callbacks",
+    "metrics",
+]

@@ -1,0 +1,98 @@
+"""StepContext: the few tools that a step is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from trainer import update
+from trainer.random import Seeds
+
+
+class StepContext:
+    """What a step may use besides ordinary TensorFlow.
+
+    Args:
+        seeds: source of this step's seeds.
+        parts: into how many parts `minimize` takes a batch.
+        gradient_norm: whether `minimize` reports the global norm of the gradient.
+        label: gives an optimizer its name in the reports; "" when it is the only one.
+        warn: called with a message that should be said once per run.
+    """
+
+    def __init__(
+        self,
+        seeds: Seeds,
+        *,
+        parts: int = 1,
+        gradient_norm: bool = False,
+        label: Callable[[Any], str] = lambda optimizer: "",
+        warn: Callable[[str], None] = lambda message: None,
+    ) -> None:
+        self.scalars: dict[str, tf.Tensor] = {}
+        self._seeds = seeds
+        self._parts = parts
+        self._gradient_norm = gradient_norm
+        self._label = label
+        self._warn = warn
+
+    def minimize(
+        self,
+        loss_fn: Callable[[Any], Any],
+        batch: Any,
+        optimizer: Any,
+        variables: Sequence[Any],
+    ) -> Any:
+        """Performs one exact parameter update.
+
+        The batch is taken in parts if the trainer accumulates; gradients and counts are added as
+        sums over the parts and divided once, so that k parts give what one batch would.
+
+        Args:
+            loss_fn: called with a part of the batch. It returns one value per example, `[b]` or
+                `[b, ...]`, or a `Sums`, or a list or dict of these (each averaged by itself, then
+                added); or a pair `(loss, extras)` where extras is a dict of `Sums`.
+            batch: a nest of tensors with the examples along the first axis.
+            optimizer: anything with `apply(gradients, variables)`.
+            variables: what to update: `tf.Variable`s or Keras variables.
+
+        Returns:
+            The loss as `Sums`, or `(loss, extras)` where `loss_fn` returned a pair.
+
+        Raises:
+            ValueError: there is nothing to train, no gradient reaches any variable, or the loss
+                has the wrong shape.
+        """
+        label = self._label(optimizer)
+        prefix = f"{label}/" if label else ""
+        rate = getattr(optimizer, "learning_rate", None)
+        if rate is not None and not callable(rate):
+            self.scalars[f"{prefix}learning_rate"] = tf.cast(tf.convert_to_tensor(rate), tf.float32)
+        result = update.accumulate(loss_fn, batch, variables, self._parts, self._seeds)
+        if result.unreached:
+            names = ", ".join(result.unreached)
+            self._warn(f"no gradient reaches {names}; these variables stay as they are")
+        if self._gradient_norm:
+            self.scalars[f"{prefix}gradient_norm"] = update.global_norm(result.gradients)
+        optimizer.apply(result.gradients, result.variables)
+        return (result.loss, result.extras) if result.has_extras else result.loss
+
+    def seed(self) -> tf.Tensor:
+        """A fresh seed, int32 `[2]`: a pure function of (seed, step, part, call)."""
+        return self._seeds.next()
+
+
+class BuildContext(StepContext):
+    """Stands in while a task is built: `minimize` calls the loss and makes slots, updates nothing."""
+
+    def minimize(
+        self, loss_fn: Callable[[Any], Any], batch: Any, optimizer: Any, variables: Sequence[Any]
+    ) -> Any:
+        """Calls `loss_fn` once, so that lazily built modules make their variables."""
+        loss, extras, has_extras = update.read_loss(loss_fn(batch))
+        if variables and hasattr(optimizer, "build"):
+            optimizer.build(list(variables))
+        total = update.as_one(loss)
+        return (total, extras) if has_extras else total

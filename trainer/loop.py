@@ -1,0 +1,179 @@
+"""n steps in one compiled call: whatever n is, nothing is traced or compiled again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.sums import Sums
+
+MODES = ("graph", "step", "loop")
+
+
+class StepOutput(NamedTuple):
+    """What one step gives: sums by name, scalars by name, and (for predict) whole outputs."""
+
+    sums: Mapping[str, Any]
+    scalars: Mapping[str, Any]
+    outputs: Any
+
+
+class Columns(NamedTuple):
+    """What a call gives the host, `[n]` each.
+
+    Attributes:
+        sums: name -> `Sums` of float32 arrays, one entry per step.
+        scalars: name -> float32 array, one entry per step.
+        carried: name -> nest of sums that are no `Sums`, added over the call.
+        outputs: nest of arrays `[n, b, ...]`; empty where a step has none.
+    """
+
+    sums: dict[str, Sums]
+    scalars: dict[str, np.ndarray]
+    carried: dict[str, Any]
+    outputs: Any
+
+
+class Loop:
+    """Runs a step over and over inside one compiled call.
+
+    Args:
+        step: `step(batch, step_number) -> StepOutput`, ordinary TensorFlow code.
+        fetch: `fetch(args, i, rows) -> batch`, pure: the i-th batch of a segment of the data.
+        rows: rows of each batch.
+        counter: the step counter, an int64 variable that a call advances, or None.
+        mode: "graph" (TensorFlow's own executor), "step" (XLA compiles each step, the loop stays
+            outside) or "loop" (XLA compiles the whole loop).
+        capacity: the most steps of one call.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Any, tf.Tensor], StepOutput],
+        fetch: Callable[..., Any],
+        rows: int,
+        *,
+        counter: tf.Variable | None = None,
+        mode: str = "graph",
+        capacity: int = 1024,
+    ) -> None:
+        self.mode = mode
+        self.capacity = capacity
+        self._counter = counter
+        self._one = tf.function(
+            lambda args, i, number: step(fetch(args, i, rows), number),
+            jit_compile=True if mode == "step" else None,
+            autograph=False,
+        )
+        self._run = tf.function(
+            self._loop, jit_compile=True if mode == "loop" else None, autograph=False
+        )
+        self._layout: _Layout | None = None
+
+    def trace(self, args: Any) -> tf.Graph:
+        """Traces one step without running it; its graph. Errors of the step's own code come here."""
+        return self._concrete(args).graph
+
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        """Names of the sums and of the scalars that a step gives; known once it is traced."""
+        assert self._layout is not None
+        return [*self._layout.sums, *self._layout.carried], list(self._layout.scalars)
+
+    def __call__(self, args: Any, first: int, n: int) -> Columns:
+        """Runs `n` steps of a segment from its step `first` on, and brings back what they reported.
+
+        All of it comes in one small transfer.
+        """
+        if not 0 < n <= self.capacity:
+            raise ValueError(f"n={n} steps in one call; a call takes 1 to {self.capacity}.")
+        bounds = tf.constant(first, tf.int32), tf.constant(n, tf.int32)
+        rows, carried, outputs = self._run(args, *bounds)
+        assert self._layout is not None
+        sums, scalars = self._layout.split(rows.numpy()[:n])
+        carried = tf.nest.map_structure(lambda x: x.numpy(), carried)
+        outputs = tf.nest.map_structure(lambda x: x.numpy()[:n], outputs)
+        return Columns(sums, scalars, carried, outputs)
+
+    @property
+    def traces(self) -> int:
+        """How often the loop has been traced."""
+        return int(self._run.experimental_get_tracing_count())
+
+    def _concrete(self, args: Any) -> Any:
+        specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), args)
+        number = tf.TensorSpec([], tf.int64)
+        concrete = self._one.get_concrete_function(specs, tf.TensorSpec([], tf.int32), number)
+        self._layout = _Layout.of(concrete.structured_outputs)
+        return concrete
+
+    def _loop(self, args: Any, first: tf.Tensor, n: tf.Tensor) -> Any:
+        shapes = self._concrete(args).structured_outputs
+        layout = self._layout
+        assert layout is not None
+        start = tf.constant(0, tf.int64) if self._counter is None else self._counter.read_value()
+        # Preallocated: a size that varied with n would compile again for each n.
+        rows = tf.TensorArray(tf.float32, size=self.capacity, element_shape=[layout.width])
+        carried = tf.nest.map_structure(
+            lambda x: tf.zeros(x.shape, x.dtype), {k: shapes.sums[k] for k in layout.carried}
+        )
+        outputs = tf.nest.map_structure(
+            lambda x: tf.TensorArray(x.dtype, size=self.capacity, element_shape=x.shape),
+            shapes.outputs,
+        )
+
+        def body(i: Any, rows: Any, carried: Any, outputs: Any) -> Any:
+            out = self._one(args, first + i, start + tf.cast(i, tf.int64))
+            rows = rows.write(i, layout.row(out))
+            new = {k: out.sums[k] for k in layout.carried}
+            carried = tf.nest.map_structure(lambda a, b: a + b, carried, new)
+            outputs = tf.nest.map_structure(lambda ta, x: ta.write(i, x), outputs, out.outputs)
+            return i + 1, rows, carried, outputs
+
+        _, rows, carried, outputs = tf.while_loop(
+            lambda i, *_: i < n,
+            body,
+            (tf.constant(0), rows, carried, outputs),
+            parallel_iterations=1,
+        )
+        if self._counter is not None:
+            self._counter.assign_add(tf.cast(n, tf.int64))
+        return rows.stack(), carried, tf.nest.map_structure(lambda ta: ta.stack(), outputs)
+
+
+class _Layout(NamedTuple):
+    """Where each reported number stands in a row of float32."""
+
+    sums: list[str]
+    scalars: list[str]
+    carried: list[str]
+
+    @classmethod
+    def of(cls, out: StepOutput) -> _Layout:
+        pairs = [k for k, v in out.sums.items() if _is_scalar_sums(v)]
+        carried = [k for k in out.sums if k not in pairs]
+        for name, value in out.scalars.items():
+            if value.shape.rank != 0:
+                raise ValueError(f"the reported scalar {name!r} has shape {value.shape}, not [].")
+        return cls(pairs, list(out.scalars), carried)
+
+    @property
+    def width(self) -> int:
+        return 2 * len(self.sums) + len(self.scalars)
+
+    def row(self, out: StepOutput) -> tf.Tensor:
+        numbers = [x for k in self.sums for x in out.sums[k]]
+        numbers += [out.scalars[k] for k in self.scalars]
+        return tf.stack([tf.cast(x, tf.float32) for x in numbers]) if numbers else tf.zeros([0])
+
+    def split(self, rows: np.ndarray) -> tuple[dict[str, Sums], dict[str, np.ndarray]]:
+        sums = {k: Sums(rows[:, 2 * i], rows[:, 2 * i + 1]) for i, k in enumerate(self.sums)}
+        first = 2 * len(self.sums)
+        return sums, {k: rows[:, first + i] for i, k in enumerate(self.scalars)}
+
+
+def _is_scalar_sums(value: Any) -> bool:
+    return isinstance(value, Sums) and value.total.shape.rank == 0 and value.count.shape.rank == 0

@@ -1,0 +1,23 @@
+"""Keras-style strings to objects: the one place that names the sibling packages, and only when asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def loss(identifier: Any) -> Any:
+    """The loss that a string names, from `losses`; anything else as it is."""
+    if not isinstance(identifier, str):
+        return identifier
+    import losses
+
+    return losses.get(identifier)
+
+
+def optimizer(identifier: Any) -> Any:
+    """The optimizer that a string names, from `optimizers`; anything else as it is."""
+    if not isinstance(identifier, str):
+        return identifier
+    import optimizers
+
+    return optimizers.get(identifier)

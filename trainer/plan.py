@@ -1,0 +1,256 @@
+"""Which way of compiling is fastest here: decided from the graph, by measuring where that leaves doubt.
+
+A decision never depends on a noisy clock twice: what was measured is remembered on disk, so the
+same script gives the same bits on the same machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import tensorflow as tf
+
+# What a step costs on CPU in TensorFlow's executor, as orders of magnitude. They decide only how
+# long a run must be for a compilation to pay, and whether launching or computing dominates.
+_LAUNCH_SECONDS = 3e-6  # per operation
+_FLOPS_PER_SECOND = 5e10
+_COMPILE_SECONDS = 0.5  # of any program, and
+_COMPILE_SECONDS_PER_OP = 2e-3
+_WORTH_IT = 0.95  # XLA must be this much faster when measured
+_ROUNDS = 5
+_ROUND_SECONDS = 0.1
+
+# Costs nothing at run time, or is folded away before.
+_FREE = {
+    "Const",
+    "Placeholder",
+    "Identity",
+    "IdentityN",
+    "NoOp",
+    "Shape",
+    "StopGradient",
+    "Reshape",
+}
+_FREE |= {"ReadVariableOp", "Pack", "StridedSlice", "Size", "ExpandDims", "Squeeze"}
+_CONVOLUTIONS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "AvgPool")
+_HOST_ONLY = ("PyFunc", "EagerPyFunc", "DecodeJpeg", "StringJoin", "StringSplit", "AsString")
+_MATRIX_PRODUCTS = {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
+
+
+class Choice(NamedTuple):
+    """A way of compiling, and why."""
+
+    mode: str  # "graph", "step" or "loop"
+    reason: str
+    settled: bool = True  # False: only for this run's length; a longer one decides anew
+
+
+class Cost(NamedTuple):
+    """What the graph of one step tells about its cost."""
+
+    operations: int
+    flops: float
+    convolutions: int
+    loops: int
+    host_only: tuple[str, ...]
+
+    @property
+    def launch_seconds(self) -> float:
+        """Rough time TensorFlow's executor spends on starting operations."""
+        return self.operations * _LAUNCH_SECONDS
+
+    @property
+    def seconds(self) -> float:
+        """Rough time of one step in TensorFlow's executor."""
+        return self.launch_seconds + self.flops / _FLOPS_PER_SECOND
+
+    @property
+    def compile_seconds(self) -> float:
+        """Rough time XLA takes to compile it."""
+        return _COMPILE_SECONDS + self.operations * _COMPILE_SECONDS_PER_OP
+
+
+def cost_of(graph: tf.Graph) -> Cost:
+    """Counts the operations and the multiplications of a step's graph, nested functions included."""
+    operations = convolutions = loops = 0
+    flops = 0.0
+    host_only: set[str] = set()
+    for op in _operations(graph):
+        if op.type in _FREE:
+            continue
+        operations += 1
+        convolutions += op.type.startswith(_CONVOLUTIONS)
+        loops += op.type in ("While", "StatelessWhile")
+        if op.type.startswith(_HOST_ONLY):
+            host_only.add(op.type)
+        if op.type in _MATRIX_PRODUCTS:
+            flops += _product_flops(op)
+    return Cost(operations, flops, convolutions, loops, tuple(sorted(host_only)))
+
+
+def decide(cost: Cost, steps: int | None, on_cpu: bool) -> Choice | None:
+    """Decides where the graph alone leaves no doubt; None: measure.
+
+    Args:
+        cost: of one step.
+        steps: how many steps this run will make, None when it is not known (taken as many).
+        on_cpu: whether there is no accelerator.
+    """
+    if cost.host_only:
+        return Choice("graph", f"{', '.join(cost.host_only)} runs on the host, XLA refuses it")
+    if on_cpu and cost.convolutions:
+        return Choice("graph", "convolutions on CPU are several times slower under XLA")
+    if steps is not None and cost.launch_seconds * steps < 2 * cost.compile_seconds:
+        small = cost.seconds * steps < 20 * cost.compile_seconds
+        if small:
+            return Choice(
+                "graph", f"a run of {steps} steps is too short to win a compilation back", False
+            )
+    launch_bound = cost.flops / _FLOPS_PER_SECOND < 0.5 * cost.launch_seconds
+    if on_cpu and launch_bound and not cost.loops:
+        return Choice("loop", "steps this small are bound by launching operations")
+    if steps is not None and cost.seconds * steps < 20 * cost.compile_seconds:
+        return Choice("graph", f"a run of {steps} steps is too short to try others out", False)
+    return None
+
+
+def measure(runs: dict[str, Callable[[int], object]], most_steps: int) -> Choice:
+    """Times ways of compiling in turns, and keeps XLA only where it wins clearly.
+
+    Args:
+        runs: mode -> `run(n)`, which makes n steps; "graph" among them.
+        most_steps: the most steps one run may make.
+    """
+    failed: dict[str, str] = {}
+    steps = 1
+    for mode in list(runs):
+        try:
+            runs[mode](1)
+        except tf.errors.OpError as error:
+            if mode == "graph":
+                raise
+            failed[mode] = first_line(error)
+            del runs[mode]
+    begun = time.perf_counter()
+    runs["graph"](1)
+    steps = max(1, min(most_steps, int(_ROUND_SECONDS / (time.perf_counter() - begun))))
+    seconds: dict[str, list[float]] = {mode: [] for mode in runs}
+    for _ in range(_ROUNDS):
+        for mode, run in runs.items():
+            begun = time.perf_counter()
+            run(steps)
+            seconds[mode].append((time.perf_counter() - begun) / steps)
+    medians = {mode: statistics.median(times) for mode, times in seconds.items()}
+    best = min(medians, key=lambda mode: medians[mode])
+    if medians[best] > _WORTH_IT * medians["graph"]:
+        best = "graph"
+    said = ", ".join(f"{mode} {1e3 * t:.3g} ms" for mode, t in medians.items())
+    said += "".join(f", {mode} does not compile ({why})" for mode, why in failed.items())
+    return Choice(best, f"measured per step: {said}")
+
+
+def first_line(error: BaseException, length: int = 160) -> str:
+    """An error's first line, for a message of one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:length] if lines else type(error).__name__
+
+
+def fingerprint(graph: tf.Graph) -> str:
+    """Names the program of a step on this machine: operations, shapes, processor, versions."""
+    digest = hashlib.sha256()
+    for op in _operations(graph):
+        shapes = [str(x.shape) for x in op.outputs]
+        digest.update(f"{op.type} {shapes}\n".encode())
+    devices = [d.device_type for d in tf.config.list_logical_devices()]
+    machine = (platform.machine(), _processor(), os.cpu_count(), devices, tf.__version__)
+    digest.update(repr(machine).encode())
+    return digest.hexdigest()[:32]
+
+
+def recall(key: str) -> Choice | None:
+    """The choice measured earlier for this program, if any."""
+    try:
+        entry = json.loads((_folder() / f"{key}.json").read_text())
+        return Choice(entry["mode"], entry["reason"])
+    except (OSError, ValueError, KeyError):
+        return None  # never measured, or unreadable: measure
+
+
+def remember(key: str, choice: Choice) -> str | None:
+    """Keeps a measured choice for the next run; says why if that was not possible."""
+    try:
+        folder = _folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".tmp") as file:
+            json.dump(choice._asdict(), file)
+        os.replace(file.name, folder / f"{key}.json")
+    except OSError as error:
+        return f"the choice of compile mode could not be kept for the next run: {error}"
+    return None
+
+
+def _folder() -> pathlib.Path:
+    """`$GRADLOOP_CACHE_DIR`, or the user's cache folder."""
+    if own := os.environ.get("GRADLOOP_CACHE_DIR"):
+        return pathlib.Path(own) / "plans"
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "gradloop" / "plans"
+
+
+def _processor() -> str:
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor()
+
+
+def _operations(graph: tf.Graph) -> Iterator[tf.Operation]:
+    """All operations of a graph and of the functions it calls, each function once."""
+    seen: set[str] = set()
+    graphs = [graph]
+    while graphs:
+        current = graphs.pop()
+        for op in current.get_operations():
+            yield op
+            for name in _called(op):
+                if name in seen:
+                    continue
+                seen.add(name)
+                found = current._get_function(name)  # no public way to the inner graph
+                inner = getattr(found, "graph", None)
+                if inner is not None:
+                    graphs.append(inner)
+
+
+def _called(op: tf.Operation) -> list[str]:
+    values = op.node_def.attr.values()
+    return [v.func.name for v in values if v.HasField("func")]
+
+
+def _product_flops(op: tf.Operation) -> float:
+    """2 x (elements of the output) x (length of the sum), where the shapes are known."""
+    out, first = op.outputs[0].shape, op.inputs[0].shape
+    if not out.is_fully_defined() or not first.is_fully_defined():
+        return 0.0
+    if op.type == "Einsum":
+        second = op.inputs[1].shape if len(op.inputs) > 1 else first
+        if not second.is_fully_defined():
+            return 0.0
+        # |A| |B| / |C| is the square of the summed length, times the batch shared by all three.
+        sizes = first.num_elements() * second.num_elements()
+        return 2.0 * (sizes * (out.num_elements() or 1)) ** 0.5
+    transposed = op.node_def.attr["transpose_a" if op.type == "MatMul" else "adj_x"].b
+    summed = first[-2] if transposed else first[-1]
+    return 2.0 * out.num_elements() * summed

@@ -1,0 +1,149 @@
+"""Programs: the compiled loops of a trainer, and how each verb is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from trainer import arguments, plan, state
+from trainer.context import StepContext
+from trainer.data.segment import Segment
+from trainer.loop import MODES, Columns, Loop, StepOutput
+from trainer.random import Seeds, fold, handed
+from trainer.task import Task
+
+_CAPACITY = {"train": 2048, "evaluate": 512, "predict": 16}  # steps of one call at most
+_EVALUATE = -2  # the stream of seeds for evaluation, beside those of the steps
+_SAID = {
+    "graph": "a TensorFlow graph",
+    "step": "an XLA step in a TensorFlow loop",
+    "loop": "one XLA loop",
+}
+
+
+class Programs:
+    """Compiles a task's verbs ("train", "evaluate", "predict"), each loop once.
+
+    Args:
+        task: whose steps are compiled.
+        jit: "auto", or the mode for every verb: "graph", "step", "loop".
+        seed: of the random layers.
+        accumulate: parts of a training step.
+        gradient_norm: whether steps report it.
+
+    Attributes:
+        counter: the number of updates made, an int64 variable that training advances.
+        choices: verb -> the `Choice` made for it.
+    """
+
+    def __init__(
+        self, task: Task, *, jit: str, seed: int, accumulate: int, gradient_norm: bool
+    ) -> None:
+        self.counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.choices: dict[str, plan.Choice] = {}
+        self._task = task
+        self._jit = jit
+        self._seed = seed
+        self._parts = accumulate
+        self._gradient_norm = gradient_norm
+        self._loops: dict[Any, Loop] = {}
+        self._said: set[str] = set()
+
+    def loop(
+        self,
+        verb: str,
+        fetch: Callable[..., Any],
+        segment: Segment,
+        steps: int | None,
+        say: Callable[[str], None] | None = None,
+    ) -> Loop:
+        """The loop that runs a segment's steps.
+
+        Args:
+            verb: "train", "evaluate" or "predict".
+            fetch: reads a step's batch from the segment's args.
+            segment: of which the shapes count.
+            steps: how many steps are ahead, None when it is not known.
+            say: told in one line what was decided.
+        """
+        choice = self.choices.get(verb)
+        if choice is None or not choice.settled:
+            new = self._choose(verb, fetch, segment, steps)
+            if say is not None and (choice is None or new.mode != choice.mode):
+                say(f"compiled as {_SAID[new.mode]}: {new.reason}")
+            self.choices[verb] = choice = new
+        loop = self._compiled(verb, fetch, segment.rows, choice.mode)
+        loop.trace(segment.args)
+        return loop
+
+    def _compiled(self, verb: str, fetch: Callable[..., Any], rows: int, mode: str) -> Loop:
+        key = (verb, fetch, rows, mode)
+        if key not in self._loops:
+            self._loops[key] = Loop(
+                self._step(verb),
+                fetch,
+                rows,
+                counter=self.counter if verb == "train" else None,
+                mode=mode,
+                capacity=_CAPACITY[verb],
+            )
+        return self._loops[key]
+
+    def _choose(
+        self, verb: str, fetch: Callable[..., Any], segment: Segment, steps: int | None
+    ) -> plan.Choice:
+        if self._jit != "auto":
+            return plan.Choice(self._jit, "as asked by jit=")
+        graph = self._compiled(verb, fetch, segment.rows, "graph").trace(segment.args)
+        accelerators = [d for d in tf.config.list_logical_devices() if d.device_type != "CPU"]
+        choice = plan.decide(plan.cost_of(graph), steps, on_cpu=not accelerators)
+        key = plan.fingerprint(graph)
+        choice = choice or plan.recall(key)
+        if choice is None:
+            choice = self._measure(verb, fetch, segment)
+            if (problem := plan.remember(key, choice)) is not None:
+                self.warn(problem)
+        return choice
+
+    def _measure(self, verb: str, fetch: Callable[..., Any], segment: Segment) -> plan.Choice:
+        """Tries every mode on the real state and puts the state back."""
+
+        def run_in(mode: str) -> Callable[[int], Columns]:
+            loop = self._compiled(verb, fetch, segment.rows, mode)
+            return lambda n: loop(segment.args, 0, n)
+
+        with state.untouched((self._task, self.counter)):
+            return plan.measure(
+                {mode: run_in(mode) for mode in MODES}, min(segment.steps, _CAPACITY[verb])
+            )
+
+    def _step(self, verb: str) -> Callable[[Any, tf.Tensor], StepOutput]:
+        """What one step of a verb is, as a function of the batch and the step's number."""
+        task = self._task
+
+        def run(batch: Any, number: tf.Tensor) -> StepOutput:
+            seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
+            seeds = Seeds(seed, number)
+            ctx = StepContext(
+                seeds,
+                parts=self._parts,
+                gradient_norm=self._gradient_norm,
+                label=lambda optimizer: arguments.label(task, optimizer),
+                warn=self.warn,
+            )
+            with handed(state.modules(task), seeds.next):
+                if verb == "predict":
+                    return StepOutput({}, {}, task.predict_step(batch, ctx))
+                sums = task.step(batch, ctx) if verb == "train" else task.eval_step(batch, ctx)
+            return StepOutput(arguments.check_sums(sums, task, verb), ctx.scalars, ())
+
+        return run
+
+    def warn(self, message: str) -> None:
+        """Warns of something once."""
+        if message not in self._said:
+            self._said.add(message)
+            logging.warning(message)

@@ -1,0 +1,85 @@
+"""Seeds as pure functions of (seed, step, part, call): a resumed run draws what the first drew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_MIX = 0x9E3779B1  # 2**32 over the golden ratio: neighbouring calls land far apart
+
+
+def permutation(seed: int, epoch: int, n: int) -> np.ndarray:
+    """The order of `n` rows in an epoch: int32 `[n]`, another for each (seed, epoch)."""
+    key = np.array([seed % 2**64, epoch], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key)).permutation(n).astype(np.int32)
+
+
+def fold(seed: int, call: int) -> int:
+    """Mixes a call's number into a seed: an int32."""
+    mixed = (seed * _MIX + (call + 1) * 0x85EBCA6B) & 0xFFFFFFFF
+    mixed ^= mixed >> 15
+    mixed = (mixed * 0x2C1B3C6D) & 0xFFFFFFFF
+    mixed ^= mixed >> 12
+    return mixed - 2**32 if mixed >= 2**31 else mixed
+
+
+class Seeds:
+    """A source of int32 `[2]` seeds: each `next()` of one trace gets a number of its own.
+
+    Args:
+        seed: the run's seed.
+        step: the step (scalar tensor or int): the second word of each seed.
+    """
+
+    def __init__(self, seed: int, step: Any) -> None:
+        self._seed = seed
+        self._step = step
+        self._part: Any = None
+        self._calls = 0
+        self._most_calls = 0
+
+    def next(self) -> tf.Tensor:
+        """A fresh seed, int32 `[2]`."""
+        word = tf.constant(fold(self._seed, self._calls), tf.int32)
+        self._calls += 1
+        if self._part is not None:
+            word = tf.bitwise.bitwise_xor(word, tf.cast(self._part, tf.int32) * 0x27D4EB2F)
+        return tf.stack([word, tf.cast(self._step, tf.int32)])
+
+    @contextmanager
+    def part(self, index: Any) -> Iterator[None]:
+        """While open, seeds also depend on the micro-batch's index; part 0 draws as a whole batch.
+
+        The calls of each part are numbered alike, because one traced body serves all of them;
+        `parts_done` goes on after the numbers they used.
+        """
+        before = self._calls
+        self._part = None if isinstance(index, int) and index == 0 else index
+        try:
+            yield
+        finally:
+            self._part = None
+            self._most_calls = max(self._most_calls, self._calls)
+            self._calls = before
+
+    def parts_done(self) -> None:
+        """Ends the numbering of parts."""
+        self._calls = max(self._most_calls, self._calls)
+
+
+@contextmanager
+def handed(modules: Any, source: Callable[[], tf.Tensor]) -> Iterator[None]:
+    """While it is open, each module that has a `seed_source` draws from `source`."""
+    takers = [m for m in modules if hasattr(m, "seed_source")]
+    before = [m.seed_source for m in takers]
+    for module in takers:
+        module.seed_source = source
+    try:
+        yield
+    finally:
+        for module, old in zip(takers, before):
+            module.seed_source = old

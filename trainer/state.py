@@ -1,0 +1,171 @@
+"""The tree of variables: one walk that finds every variable and module below an object, by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+
+def walk(root: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields `(path, node)` for each variable and module below `root`, once each, in attribute order.
+
+    It goes into `tf.Module`s, lists, tuples, dicts, Keras objects, and objects that look like an
+    optimizer (they have `apply`). A Keras object is yielded with its variables, numbered, because
+    its automatic names differ from one instance to the next.
+    """
+    yield from _walk(root, path, set())
+
+
+def _walk(node: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(node) in seen:
+        return
+    if isinstance(node, tf.Variable):
+        seen.add(id(node))
+        yield path, node
+    elif is_keras(node) and hasattr(node, "variables"):
+        seen.add(id(node))
+        yield path, node
+        for i, variable in enumerate(node.variables):
+            yield from _walk(as_tf(variable), _join(path, f"{i}_{_short(variable)}"), seen)
+    elif is_keras(node) and hasattr(node, "value"):  # a Keras variable held directly
+        yield from _walk(as_tf(node), path, seen)
+    elif isinstance(node, Mapping):
+        seen.add(id(node))
+        for key, value in node.items():
+            yield from _walk(value, _join(path, str(key)), seen)
+    elif isinstance(node, (list, tuple)):
+        seen.add(id(node))
+        for i, value in enumerate(node):
+            yield from _walk(value, _join(path, str(i)), seen)
+    elif isinstance(node, tf.Module) or _is_optimizer(node):
+        seen.add(id(node))
+        yield path, node
+        for name, value in vars(node).items():
+            if not name.startswith(("_tf_", "_self_")):
+                yield from _walk(value, _join(path, name), seen)
+
+
+def variables(root: Any) -> dict[str, tf.Variable]:
+    """Path -> variable, for every variable below `root`, trainable or not."""
+    return {path: node for path, node in walk(root) if isinstance(node, tf.Variable)}
+
+
+def model_variables(root: Any) -> dict[str, tf.Variable]:
+    """Path -> variable, without those that belong to optimizers."""
+    owned = {
+        id(variable)
+        for _, node in walk(root)
+        if not isinstance(node, tf.Variable) and _is_optimizer(node)
+        for variable in variables(node).values()
+    }
+    return {path: v for path, v in variables(root).items() if id(v) not in owned}
+
+
+def modules(root: Any) -> list[Any]:
+    """Every module below `root` (`tf.Module`, Keras layer or model), itself included."""
+    return [node for _, node in walk(root) if not isinstance(node, tf.Variable)]
+
+
+def trainable_variables(root: Any) -> list[Any]:
+    """The trainable variables below `root`, in the order its own modules give them.
+
+    An object that defines `trainable_variables` is asked. A plain `tf.Module` is walked instead,
+    because TensorFlow's own property does not see Keras layers held by a module.
+    """
+    found: list[Any] = []
+    _collect_trainable(root, found, set())
+    return found
+
+
+def _collect_trainable(node: Any, found: list[Any], seen: set[int]) -> None:
+    if id(node) in seen or _is_optimizer(node):
+        return
+    seen.add(id(node))
+    if isinstance(node, tf.Variable) or (is_keras(node) and hasattr(node, "value")):
+        if node.trainable and id(as_tf(node)) not in {id(as_tf(v)) for v in found}:
+            found.append(node)
+    elif _defines_trainable_variables(node):
+        for variable in node.trainable_variables:
+            _collect_trainable(variable, found, seen)
+    elif isinstance(node, Mapping):
+        for value in node.values():
+            _collect_trainable(value, found, seen)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            _collect_trainable(value, found, seen)
+    elif isinstance(node, tf.Module):
+        for value in vars(node).values():
+            _collect_trainable(value, found, seen)
+
+
+def _defines_trainable_variables(node: Any) -> bool:
+    own = getattr(type(node), "trainable_variables", None)
+    return own is not None and own is not tf.Module.trainable_variables
+
+
+def regularization_losses(root: Any) -> list[tf.Tensor]:
+    """The scalars of each outermost `losses` below `root` (Keras's name for regularisers)."""
+    if hasattr(root, "losses"):
+        return [tf.cast(loss, tf.float32) for loss in root.losses]
+    if isinstance(root, Mapping):
+        children = list(root.values())
+    elif isinstance(root, (list, tuple)):
+        children = list(root)
+    elif isinstance(root, tf.Module):
+        children = list(vars(root).values())
+    else:
+        return []
+    return [loss for child in children for loss in regularization_losses(child)]
+
+
+@contextmanager
+def untouched(root: Any) -> Iterator[None]:
+    """Runs a block that may build and call anything below `root`, and puts all values back.
+
+    Variables that the block creates keep the value they were created with.
+    """
+    created: list[tuple[tf.Variable, tf.Tensor]] = []
+
+    def record(next_creator: Any, **kwargs: Any) -> tf.Variable:
+        variable = next_creator(**kwargs)
+        if tf.executing_eagerly():
+            created.append((variable, variable.read_value()))
+        return variable
+
+    before = [(v, v.read_value()) for v in variables(root).values()]
+    try:
+        with tf.variable_creator_scope(record):
+            yield
+    finally:
+        for variable, value in (*before, *created):
+            variable.assign(value)
+
+
+def is_keras(node: Any) -> bool:
+    """Whether an object's class, or one it derives from, is Keras's; never imports Keras."""
+    return any(base.__module__.split(".", 1)[0] == "keras" for base in type(node).__mro__)
+
+
+def as_tf(variable: Any) -> tf.Variable:
+    """The `tf.Variable` itself, or the one inside a Keras variable."""
+    return variable if isinstance(variable, tf.Variable) else variable.value
+
+
+def name_of(variable: Any) -> str:
+    """A variable's name for people: Keras's path where there is one."""
+    return str(getattr(variable, "path", None) or variable.name).removesuffix(":0")
+
+
+def _is_optimizer(node: Any) -> bool:
+    return callable(getattr(node, "apply", None)) and not isinstance(node, type)
+
+
+def _short(variable: Any) -> str:
+    return str(variable.name).rsplit("/", 1)[-1].removesuffix(":0")
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if path else name
