@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.callbacks.base import Callback, Control, Report, Run
-from trainer.callbacks.triggers import Every, Trigger
+from trainer.callbacks.triggers import Every, Trigger, Validated
 
 HIDDEN = ("learning_rate",)  # in the logs, but not worth a column
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -38,20 +38,20 @@ class Progress(Callback):
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose={verbose!r}: it must be 0, 1, 2 or 'auto'.")
         self.verbose = 1 if verbose == "auto" else int(verbose)
-        self.when: Trigger = Every(epochs=1)
+        self.when: Trigger = Every(epochs=1) | Validated()
         self._display: _Bar | _Lines | None = None
 
     def on_train_begin(self, run: Run) -> None:
         """Looks at where the output goes, and begins to draw."""
-        self._display, self.when = None, Every(epochs=1)
+        self._display, self.when = None, Every(epochs=1) | Validated()
         if self.verbose == 0:
             return
         console = Console(file=sys.stdout, highlight=False)
         bar = self.verbose == 1 and console.is_terminal and not console.is_dumb_terminal
         if bar:
-            self.when = Every(seconds=0.25) | Every(epochs=1)
+            self.when = Every(seconds=0.25) | self.when
         elif self.verbose == 1:
-            self.when = Every(seconds=10) | Every(epochs=1)
+            self.when = Every(seconds=10) | self.when
         self._display = _Bar(console, run) if bar else _Lines(run)
 
     def __call__(self, report: Report) -> Control | None:
@@ -103,7 +103,7 @@ class _State:
 
     def count(self) -> str:
         done, total = self.done(), self.total()
-        return f"{done:,}" if total is None else f"{done:>{len(f'{total:,}')},}/{total:,}"
+        return f"{done:,} steps" if total is None else f"{done:>{len(f'{total:,}')},}/{total:,}"
 
     def speed(self) -> str:
         rate = self.report.steps_per_second if self.report else None

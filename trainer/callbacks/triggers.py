@@ -21,6 +21,7 @@ class Moment:
         seconds: seconds since fit began.
         step_seconds: recent duration of one step, or None before the first.
         fired: value of `seconds` when the trigger last fired, 0 before.
+        validated: whether validation has run at this very step.
     """
 
     step: int
@@ -31,6 +32,7 @@ class Moment:
     seconds: float = 0.0
     step_seconds: float | None = None
     fired: float = 0.0
+    validated: bool = False
 
 
 class Trigger(Protocol):
@@ -103,6 +105,25 @@ class Every:
     def __repr__(self) -> str:
         name = "steps" if self.steps else "epochs" if self.epochs else "seconds"
         return f"Every({name}={getattr(self, name)})"
+
+
+class Validated:
+    """Due after every validation, whenever that is."""
+
+    def next(self, moment: Moment) -> int:
+        """`NEVER`: the loop stops for a validation of itself."""
+        return NEVER
+
+    def due(self, moment: Moment) -> bool:
+        """Whether it is due at this boundary."""
+        return moment.validated
+
+    def __or__(self, other: Trigger) -> AnyOf:
+        """Due when either is."""
+        return AnyOf((self, other))
+
+    def __repr__(self) -> str:
+        return "Validated()"
 
 
 class At:
