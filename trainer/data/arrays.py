@@ -1,13 +1,18 @@
-"""Arrays whose whole lies on the device: a batch is a gather inside the compiled loop, nothing is fed."""
+"""Arrays: on the device, gathered in the compiled loop; or too large for that, fed by chunks."""
 
 from __future__ import annotations
 
+import os
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from trainer.data.convert import place, spec_of
-from trainer.data.segment import Segment
+from trainer.data.chunks import Chunk, ChunkReader, Cursor, Slab, fetch_step
+from trainer.data.convert import final_dtype, place, spec_of
+from trainer.data.segment import Fetch, Segment
 from trainer.random import permutation
 
 
@@ -27,12 +32,12 @@ class ResidentArrays:
         seed: the seed of the orders.
     """
 
-    infinite = False
+    infinite: bool = False
 
     def __init__(self, batch: Any, n: int, rows: int, *, shuffle: bool, seed: int) -> None:
         self.element_spec = tf.nest.map_structure(spec_of, batch)
-        self.steps_per_epoch = -(-n // rows)
-        self.fetch = _fetch_shuffled if shuffle else _fetch_in_order
+        self.steps_per_epoch: int | None = -(-n // rows)
+        self.fetch: Fetch = _fetch_shuffled if shuffle else fetch_step
         self._n, self._rows = n, rows
         self._seed = seed if shuffle else None
         self._full, self._rest = divmod(n, rows)
@@ -40,17 +45,19 @@ class ResidentArrays:
             self._whole = tf.nest.map_structure(place, batch)
         else:
             head = slice(0, self._full * rows)
-            self._head = tf.nest.map_structure(lambda a: _in_steps(place(a, head), rows), batch)
+            rest = slice(self._full * rows, n)
+            self._head = tf.nest.map_structure(
+                lambda a: _in_steps(place(a, head), self._full, rows), batch
+            )
             self._tail = tf.nest.map_structure(
-                lambda a: _in_steps(place(a, slice(self._full * rows, n)), max(self._rest, 1)),
-                batch,
+                lambda a: _in_steps(place(a, rest), 1 if self._rest else 0, self._rest), batch
             )
 
     def example(self, rows: int) -> Any:
         """The first `rows` rows (fewer if there are fewer), as eager tensors."""
         if self._seed is not None:
             return tf.nest.map_structure(lambda a: a[:rows], self._whole)
-        if self._full == 0 or rows > self._rows:
+        if rows > self._rows or not self._full:
             return tf.nest.map_structure(
                 lambda h, t: tf.concat([_flat(h), _flat(t)], 0)[:rows], self._head, self._tail
             )
@@ -64,12 +71,54 @@ class ResidentArrays:
             return _ResidentReader(parts, self._full, self._rows, self._rest, skip)
         order = permutation(self._seed, epoch, self._n)
         head = tf.constant(order[:cut].reshape(self._full, self._rows))
-        tail = tf.constant(order[cut:].reshape(-1, max(self._rest, 1)))
+        tail = tf.constant(order[cut:].reshape(1, self._rest))
         parts = (head, self._whole), (tail, self._whole)
         return _ResidentReader(parts, self._full, self._rows, self._rest, skip)
 
     def close(self) -> None:
         """Nothing to end: the arrays go when the source goes."""
+
+
+class LargeArrays:
+    """Arrays that stay on the host, gathered by chunks on a thread; the order is the same.
+
+    Args:
+        batch: nest of arrays or tensors, the first axis of each `n`; memory-mapped ones stay
+        mapped. n: number of examples.
+        rows: rows of a step.
+        shuffle: each epoch in an order of its own, `permutation(seed, epoch, n)`.
+        seed: the seed of the orders.
+    """
+
+    infinite: bool = False
+
+    def __init__(self, batch: Any, n: int, rows: int, *, shuffle: bool, seed: int) -> None:
+        self.element_spec = tf.nest.map_structure(spec_of, batch)
+        self.steps_per_epoch: int | None = -(-n // rows)
+        self.fetch: Fetch = fetch_step
+        self._batch = tf.nest.map_structure(
+            lambda a: np.asarray(a) if tf.is_tensor(a) else a, batch
+        )
+        self._n, self._rows = n, rows
+        self._seed = seed if shuffle else None
+        self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
+
+    def example(self, rows: int) -> Any:
+        """The first `rows` rows (fewer if there are fewer), as eager tensors."""
+        return tf.nest.map_structure(lambda a: place(a, slice(0, rows)), self._batch)
+
+    def reader(self, epoch: int, skip: int = 0) -> ChunkReader:
+        """Reads epoch `epoch`, from its step `skip` on."""
+        order = None if self._seed is None else permutation(self._seed, epoch, self._n)
+        batch, n, rows = self._batch, self._n, self._rows
+        cursor = Cursor(lambda hungry: _gathered(batch, order, n, rows, skip), "x")
+        self._cursors.add(cursor)
+        return ChunkReader(cursor, owned=True)
+
+    def close(self) -> None:
+        """Ends the threads; harmless when repeated."""
+        for cursor in list(self._cursors):
+            cursor.close()
 
 
 class _ResidentReader:
@@ -105,15 +154,59 @@ def _fetch_shuffled(args: Any, i: Any, rows: int) -> Any:
     return tf.nest.map_structure(lambda a: tf.gather(a, index), arrays)
 
 
-def _fetch_in_order(args: Any, i: Any, rows: int) -> Any:
-    """Step `i` of arrays that are laid out by steps. A gather, as the begin of a slice recompiles."""
-    arrays, start = args
-    return tf.nest.map_structure(lambda a: tf.gather(a, start + i), arrays)
-
-
-def _in_steps(array: tf.Tensor, rows: int) -> tf.Tensor:
-    return tf.reshape(array, [-1, rows, *array.shape[1:]])
+def _in_steps(array: tf.Tensor, steps: int, rows: int) -> tf.Tensor:
+    return tf.reshape(array, [steps, rows, *array.shape[1:]])
 
 
 def _flat(array: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(array, [-1, *array.shape[2:]])
+    return tf.reshape(array, [array.shape[0] * array.shape[1], *array.shape[2:]])
+
+
+_FIRST_STEPS = 8  # of the first chunk, so that training starts soon; each next one is four times it
+
+
+def _gathered(
+    batch: Any, order: np.ndarray | None, n: int, rows: int, skip: int
+) -> Iterator[Chunk]:
+    """The chunks of one epoch of arrays."""
+    leaves = tf.nest.flatten(batch)
+    dtypes = [final_dtype(leaf) for leaf in leaves]
+    full, rest = divmod(n, rows)
+    at, most = skip, _FIRST_STEPS
+    while at < full:
+        slab = Slab([(rows, *leaf.shape[1:]) for leaf in leaves], dtypes, full)
+        slab.steps = min(most, slab.capacity, full - at)
+        _gather(slab, leaves, order, at * rows, (at + slab.steps) * rows)
+        at, most = at + slab.steps, 4 * most
+        yield slab.finish(batch, last=at == full and not rest)
+    if rest and at == full:
+        slab = Slab([(rest, *leaf.shape[1:]) for leaf in leaves], dtypes, 1)
+        slab.steps = 1
+        _gather(slab, leaves, order, full * rows, n)
+        yield slab.finish(batch, last=True)
+
+
+def _gather(slab: Slab, leaves: list, order: np.ndarray | None, start: int, stop: int) -> None:
+    """Copies the rows that stand at `start` to `stop` of the order into a slab."""
+    for buffer, leaf in zip(slab.buffers, leaves, strict=True):
+        out = buffer[: slab.steps].reshape(stop - start, *leaf.shape[1:])
+        if order is None:
+            np.copyto(out, leaf[start:stop], casting="unsafe")
+        elif leaf.dtype == out.dtype:  # "clip" as the default mode goes through a buffer
+            np.take(leaf, order[start:stop], axis=0, out=out, mode="clip")
+        else:
+            np.copyto(out, leaf[order[start:stop]], casting="unsafe")
+
+
+def default_budget() -> int:
+    """Bytes of arrays that are kept on the device: a quarter of the free memory, at most 2 GiB."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            found = next(line for line in lines if line.startswith("MemAvailable"))
+        free = int(found.split()[1]) * 1024
+    except (OSError, StopIteration, ValueError):  # not Linux: half of what there is, as a guess
+        try:
+            free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+        except (AttributeError, OSError, ValueError):
+            free = 8 << 30
+    return min(2 << 30, free // 4)

@@ -1,4 +1,4 @@
-"""Checks on the host, before anything is compiled: each error names the argument, its value and the way out."""
+"""Checks on the host, before anything is compiled: an error names argument, value and way out."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from trainer.data.convert import names_of
 _AT_ONCE = 1 << 22  # elements looked at in one go, so that a check costs no second copy of the data
 
 
-def check_batch_size(batch_size: Any) -> int:
+def check_batch_size(batch_size: Any, argument: str = "batch_size") -> int:
     """A positive int, or an error."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
-        raise TypeError(
-            f"batch_size is {batch_size!r}, a {type(batch_size).__name__}; it must be a positive int."
-        )
+        kind = type(batch_size).__name__
+        raise TypeError(f"{argument} is {batch_size!r}, a {kind}; it must be a positive int.")
     if batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size}; it must be a positive int, such as 32.")
+        raise ValueError(f"{argument} is {batch_size}; it must be a positive int, such as 32.")
     return int(batch_size)
 
 
@@ -40,18 +39,18 @@ def check_lengths(parts: Mapping[str, Any]) -> int:
         leaves = tf.nest.flatten(tree)
         if not leaves:
             raise ValueError(f"{argument} holds no array: it is {tree!r}. Pass at least one array.")
-        for leaf, name in zip(leaves, names_of(tree, argument)):
+        for leaf, name in zip(leaves, names_of(tree, argument), strict=True):
             if len(leaf.shape) == 0:
                 raise ValueError(
-                    f"{name} is a scalar; arrays need a first axis that counts the examples. Pass an "
-                    "array of shape [examples, ...]."
+                    f"{name} is a scalar; arrays need a first axis that counts the examples. Pass "
+                    "an array of shape [examples, ...]."
                 )
             rows[name] = int(leaf.shape[0])
     if len(set(rows.values())) > 1:
         listing = ", ".join(f"{name}: {n}" for name, n in rows.items())
         raise ValueError(
-            f"The arrays have different numbers of rows ({listing}); the first axis of each counts the "
-            "examples and must be the same for all."
+            f"The arrays have different numbers of rows ({listing}); the first axis of each counts "
+            "the examples and must be the same for all."
         )
     name, n = next(iter(rows.items()))
     if n == 0:
@@ -68,7 +67,9 @@ def check_weights(sample_weight: Any, argument: str = "sample_weight") -> None:
         TypeError: strings or complex numbers.
         ValueError: a scalar per argument in place of one per example, or NaN.
     """
-    for leaf, name in zip(tf.nest.flatten(sample_weight), names_of(sample_weight, argument)):
+    for leaf, name in zip(
+        tf.nest.flatten(sample_weight), names_of(sample_weight, argument), strict=True
+    ):
         if _kind(leaf) not in "biuf":
             raise TypeError(
                 f"{name} has dtype {_dtype(leaf)}; weights are numbers. Pass one float per example."
@@ -76,8 +77,8 @@ def check_weights(sample_weight: Any, argument: str = "sample_weight") -> None:
         row = _first_nan(leaf)
         if row is not None:
             raise ValueError(
-                f"{name} is NaN at row {row}; weights must be numbers. Use 0 for an example that shall "
-                "not count."
+                f"{name} is NaN at row {row}; weights must be numbers. Use 0 for an example that "
+                "shall not count."
             )
 
 
@@ -91,21 +92,23 @@ def check_weight_shape(sample_weight: Any, y: Any) -> None:
     names = names_of(sample_weight, "sample_weight")
     if len(weights) not in (1, len(targets)):
         raise ValueError(
-            f"sample_weight holds {len(weights)} arrays and y holds {len(targets)}; pass one array of "
-            "weights for all targets, or one for each."
+            f"sample_weight holds {len(weights)} arrays and y holds {len(targets)}; pass one array "
+            "of weights for all targets, or one for each."
         )
     if len(weights) == 1:
         weights, names = weights * len(targets), names * len(targets)
-    for weight, name, target in zip(weights, names, targets):
+    for weight, name, target in zip(weights, names, targets, strict=True):
         shape, wanted = tuple(weight.shape[1:]), tuple(target.shape[1:])
         while shape and shape[-1] == 1 and len(shape) >= max(len(wanted), 1):
             shape = shape[:-1]
-        fits = len(shape) <= max(len(wanted), 0) and all(a in (1, b) for a, b in zip(shape, wanted))
+        fits = len(shape) <= max(len(wanted), 0) and all(
+            a in (1, b) for a, b in zip(shape, wanted, strict=False)
+        )
         if not fits:
             raise ValueError(
                 f"{name} has shape {tuple(weight.shape)}, which does not fit the targets of shape "
-                f"{tuple(target.shape)}; pass one weight per example, [{weight.shape[0]}], or one per "
-                "target value."
+                f"{tuple(target.shape)}; pass one weight per example, [{weight.shape[0]}], or one "
+                "per target value."
             )
 
 
@@ -115,12 +118,12 @@ def check_targets(y: Any, argument: str = "y") -> None:
     Raises:
         ValueError: it holds one: the loss would be NaN from that step on.
     """
-    for leaf, name in zip(tf.nest.flatten(y), names_of(y, argument)):
+    for leaf, name in zip(tf.nest.flatten(y), names_of(y, argument), strict=True):
         row = _first_nan(leaf)
         if row is not None:
             raise ValueError(
-                f"{name} is NaN at row {row}, which makes the loss NaN; targets must be numbers. Drop "
-                "or impute such rows, or give them a finite target and sample_weight 0."
+                f"{name} is NaN at row {row}, which makes the loss NaN; targets must be numbers. "
+                "Drop or impute such rows, or give them a finite target and sample_weight 0."
             )
 
 
@@ -137,11 +140,12 @@ def check_labels(y: Any, classes: int, argument: str = "y", allowed: tuple[int, 
         TypeError: strings or complex numbers.
         ValueError: NaN, a fraction, or a label outside of the range.
     """
-    for leaf, name in zip(tf.nest.flatten(y), names_of(y, argument)):
+    for leaf, name in zip(tf.nest.flatten(y), names_of(y, argument), strict=True):
         if _kind(leaf) not in "biuf":
             raise TypeError(
-                f"{name} has dtype {_dtype(leaf)}; class labels are integers in [0, {classes}). Map the "
-                "names to integers first, for example by numpy.unique(y, return_inverse=True)."
+                f"{name} has dtype {_dtype(leaf)}; class labels are integers in [0, {classes}). "
+                "Map the names to integers first, for example by numpy.unique(y, "
+                "return_inverse=True)."
             )
         for start, part in _parts(leaf):
             known = np.isin(part, allowed) if allowed else np.zeros(part.shape, bool)
@@ -161,16 +165,18 @@ def check_compilable(element_spec: Any, argument: str = "x") -> None:
     Raises:
         TypeError: a component of the data is strings.
     """
-    for spec, name in zip(tf.nest.flatten(element_spec), names_of(element_spec, argument)):
+    for spec, name in zip(
+        tf.nest.flatten(element_spec), names_of(element_spec, argument), strict=True
+    ):
         if spec.dtype == tf.string:
             raise TypeError(
-                f"{name} holds strings, which XLA cannot compile; allowed are numbers and booleans. Turn "
-                "the strings into integers first (a lookup or tokenizer in a tf.data map), or pass "
-                "jit=False."
+                f"{name} holds strings, which XLA cannot compile; allowed are numbers and "
+                "booleans. Turn the strings into integers first (a lookup or tokenizer in a "
+                "tf.data map), or pass jit=False."
             )
 
 
-def refuse(argument: str, value: Any, kind: str, way: str) -> None:
+def refuse(argument: str, value: Any, data: str, kind: str, way: str) -> None:
     """An argument that a kind of data does not take must be None.
 
     Raises:
@@ -179,7 +185,7 @@ def refuse(argument: str, value: Any, kind: str, way: str) -> None:
     if value is not None:
         shown = repr(value) if np.isscalar(value) else f"a {type(value).__name__}"
         raise ValueError(
-            f"{argument} is {shown}, but x is {kind}; {argument} must be None then. {way}"
+            f"{argument} is {shown}, but {data} is {kind}; {argument} must be None then. {way}"
         )
 
 
@@ -189,8 +195,8 @@ def _refuse_label(name: str, value: Any, row: int, classes: int) -> None:
         raise ValueError(f"{where}; class labels are integers in [0, {classes}). Drop such rows.")
     if value != np.floor(value):
         raise ValueError(
-            f"{where}, a fraction; class labels are integers in [0, {classes}). For targets that are "
-            "not classes use a regression loss, and for one-hot ones a categorical loss."
+            f"{where}, a fraction; class labels are integers in [0, {classes}). For targets that "
+            "are not classes use a regression loss, and for one-hot ones a categorical loss."
         )
     way = (
         "Count from 0 (subtract the smallest label)"

@@ -1,4 +1,4 @@
-"""From what users pass (arrays, tensors, data frames, lists of numbers, nests of them) to arrays and tensors."""
+"""From what users pass (arrays, tensors, data frames, lists, nests) to arrays and tensors."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def to_array(value: Any, argument: str) -> Any:
         value = value.to_numpy()
     elif hasattr(value, "toarray") and hasattr(value, "nnz"):
         raise TypeError(
-            f"{argument} is a sparse {type(value).__name__} of shape {value.shape}; dense arrays are "
-            f"allowed. Pass {argument}.toarray(), or a generator that makes each batch dense."
+            f"{argument} is a sparse {type(value).__name__} of shape {value.shape}; dense arrays "
+            f"are allowed. Pass {argument}.toarray(), or a generator that makes each batch dense."
         )
     if not isinstance(value, np.ndarray):
         if not hasattr(value, "__array__") and not isinstance(value, _SCALARS):
@@ -128,7 +128,10 @@ def names_of(tree: Any, argument: str) -> list[str]:
 
 def map_named(function: Callable[[Any, str], Any], tree: Any, argument: str) -> Any:
     """Maps `function(leaf, name)` over a nest."""
-    leaves = [function(*pair) for pair in zip(tf.nest.flatten(tree), names_of(tree, argument))]
+    leaves = [
+        function(*pair)
+        for pair in zip(tf.nest.flatten(tree), names_of(tree, argument), strict=True)
+    ]
     return tf.nest.pack_sequence_as(tree, leaves)
 
 
@@ -143,8 +146,8 @@ def _from_numbers(values: list, argument: str) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:
         raise ValueError(
-            f"{argument} is a list of lists of different lengths; an array needs equal ones. Pad the "
-            "rows, or pass a generator of batches."
+            f"{argument} is a list of lists of different lengths; an array needs equal ones. Pad "
+            "the rows, or pass a generator of batches."
         ) from None
     return _plain_dtype(array, argument)
 
@@ -157,7 +160,8 @@ def _dense(tensor: Any, argument: str) -> tf.Tensor:
     else:
         return tensor
     raise TypeError(
-        f"{argument} is a {type(tensor).__name__}; dense arrays and tensors are allowed. Pass {way}."
+        f"{argument} is a {type(tensor).__name__}; dense arrays and tensors are allowed. Pass "
+        f"{way}."
     )
 
 
@@ -166,8 +170,8 @@ def _plain_dtype(array: np.ndarray, argument: str) -> np.ndarray:
     if kind == "O" and not all(isinstance(v, str | bytes) for v in array.flat):
         odd = next(v for v in array.flat if not isinstance(v, str | bytes))
         raise TypeError(
-            f"{argument} has dtype object, with a {type(odd).__name__} in it; numbers, booleans and "
-            f"strings are allowed. Convert it, for example by {argument}.astype('float32')."
+            f"{argument} has dtype object, with a {type(odd).__name__} in it; numbers, booleans "
+            f"and strings are allowed. Convert it, for example by {argument}.astype('float32')."
         )
     if kind in "OUS":
         return array

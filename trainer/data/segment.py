@@ -1,9 +1,12 @@
-"""What every kind of data hands to the loop: segments of steps, the readers that give them, the sources."""
+"""What every kind of data hands to the loop: segments of steps, their readers, and the sources."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
+
+
+Fetch = Callable[[Any, Any, int], Any]
 
 
 class Segment(NamedTuple):
@@ -37,14 +40,14 @@ class Source(Protocol):
     """Data to train on, in steps.
 
     Attributes:
-        fetch: `fetch(args, i, rows) -> batch`, graph code that reads step `i` (an int32 scalar tensor)
-            of a segment's `args`; `rows` is the segment's Python int.
+        fetch: `fetch(args, i, rows) -> batch`, graph code that reads step `i` (an int32 scalar
+            tensor) of a segment's `args`; `rows` is the segment's Python int.
         element_spec: nest of `tf.TensorSpec` of a batch, first axis None.
         steps_per_epoch: None when it is not known before the end.
         infinite: the data never ends.
     """
 
-    fetch: Callable[[Any, Any, int], Any]
+    fetch: Fetch
     element_spec: Any
     steps_per_epoch: int | None
     infinite: bool

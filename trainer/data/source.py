@@ -6,17 +6,20 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.data.arrays import ResidentArrays
+from trainer.data.arrays import LargeArrays, ResidentArrays, default_budget
 from trainer.data.checks import (
     check_batch_size,
     check_lengths,
     check_targets,
     check_weight_shape,
     check_weights,
+    refuse,
 )
 from trainer.data.convert import final_bytes, to_arrays
 from trainer.data.segment import Reader, Segment, Source
 from trainer.data.split import is_stream
+from trainer.data.streams import open_stream
+from trainer.data.weights import ClassWeight
 
 __all__ = ["open_source", "Segment", "Source", "Reader"]
 
@@ -34,15 +37,72 @@ def open_source(
     budget_bytes: int | None = None,
     argument: str = "x",
 ) -> Source:
-    """Opens data for reading in steps."""
-    join = check_batch_size(join)
+    """Opens data for reading in steps.
+
+    Arrays give batches `x`, `(x, y)` or `(x, y, sample_weight)`, each of which may be a nest; what
+    is None is left out. float64 becomes float32, other dtypes stay. Streams give the batches they
+    hold: `tf.data.Dataset`, generators, iterables, functions that make one of these for each epoch,
+    and objects that give batches by index as `keras.utils.PyDataset` does.
+
+    Args:
+        x: arrays `[n, ...]` (NumPy, tensors, data frames, lists of numbers, or a dict, tuple or
+            list of these) or a stream.
+        y: arrays `[n, ...]` or None; None for a stream.
+        sample_weight: arrays `[n]`, or None; None for a stream. With class_weight a single one.
+        batch_size: rows of a batch; None means 32 for arrays, and must be None for a stream.
+        shuffle: arrays and indexed batches are read in another order each epoch, which is a
+            function of (seed, epoch); other streams have an order of their own.
+        seed: the seed of these orders.
+        join: consecutive batches that make one step, `join * batch_size` rows for arrays.
+        class_weight: dict of class to weight, or None: each example's weight is multiplied by that
+            of its class. y must be one array of labels `[n]`, `[n, 1]` or one-hot `[n, k]`.
+        budget_bytes: arrays of no more bytes than this are copied to the device once, larger ones
+            fed by chunks. None means a quarter of the free memory, at most 2 GiB. Tensors that are
+            there already do not count.
+        argument: the name of x in messages.
+
+    Raises:
+        TypeError: an argument of a kind that is not allowed.
+        ValueError: arrays of different lengths, without rows, NaN in y or in the weights, or an
+            argument that a stream does not take.
+    """
+    join = check_batch_size(join, "join")
+    if x is None:
+        raise ValueError(f"{argument} is None; pass arrays or a stream of batches.")
     if is_stream(x):
-        raise NotImplementedError("streams are on their way")
+        kind = "a dataset" if isinstance(x, tf.data.Dataset) else f"a {type(x).__name__}"
+        way = f"Let {argument} give batches (x, y) or (x, y, sample_weight)."
+        refuse("y", y, argument, kind, way)
+        refuse("sample_weight", sample_weight, argument, kind, way)
+        way = f"{argument} makes its own batches: set their size there, as by dataset.batch(32)."
+        refuse("batch_size", batch_size, argument, kind, way)
+        return open_stream(
+            x, shuffle=shuffle, seed=seed, join=join, class_weight=class_weight, argument=argument
+        )
     rows = check_batch_size(32 if batch_size is None else batch_size) * join
+    batch, n = _arrays(x, y, sample_weight, class_weight, argument)
+    size = sum(final_bytes(leaf) for leaf in tf.nest.flatten(batch))
+    budget = default_budget() if budget_bytes is None else budget_bytes
+    kind_of_source = ResidentArrays if size <= budget else LargeArrays
+    return kind_of_source(batch, n, rows, shuffle=shuffle, seed=seed)
+
+
+def _arrays(
+    x: Any, y: Any, sample_weight: Any, class_weight: Any, argument: str
+) -> tuple[Any, int]:
+    """The checked batch nest of whole arrays, and their number of rows."""
+    if y is None and (sample_weight is not None or class_weight is not None):
+        given = "sample_weight" if sample_weight is not None else "class_weight"
+        raise ValueError(f"{given} is given and y is None; weights weigh targets, so pass y too.")
     named = {argument: x, "y": y, "sample_weight": sample_weight}
-    parts = {k: to_arrays(v, k) for k, v in named.items() if v is not None}
+    parts = {name: to_arrays(v, name) for name, v in named.items() if v is not None}
     n = check_lengths(parts)
     if y is not None:
         check_targets(parts["y"])
-    batch: Any = parts[argument] if len(parts) == 1 else tuple(parts.values())
-    return ResidentArrays(batch, n, rows, shuffle=shuffle, seed=seed)
+    if sample_weight is not None:
+        check_weights(parts["sample_weight"])
+        check_weight_shape(parts["sample_weight"], parts["y"])
+    if class_weight is not None:
+        by_class = ClassWeight(class_weight)
+        parts["sample_weight"] = by_class.apply(parts["y"], parts.get("sample_weight"))
+    return (parts[argument] if len(parts) == 1 else tuple(parts.values())), n

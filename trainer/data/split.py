@@ -32,14 +32,14 @@ def split(x: Any, y: Any, sample_weight: Any, validation_split: float) -> tuple[
         raise TypeError(f"validation_split is {validation_split!r}; it must be a number in (0, 1).")
     if not 0 < validation_split < 1:
         raise ValueError(
-            f"validation_split is {validation_split}; it must be in (0, 1), such as 0.2 for the last "
-            "fifth of the examples, or 0.0 in fit for none."
+            f"validation_split is {validation_split}; it must be in (0, 1), such as 0.2 for the "
+            "last fifth of the examples, or 0.0 in fit for none."
         )
     if is_stream(x):
         raise TypeError(
-            f"validation_split is {validation_split}, but x is a {type(x).__name__}, which cannot be "
-            "split; only arrays can. Pass validation_data, for example dataset.take(n), and train on "
-            "dataset.skip(n)."
+            f"validation_split is {validation_split}, but x is a {type(x).__name__}, which cannot "
+            "be split; only arrays can. Pass validation_data, for example dataset.take(n), and "
+            "train on dataset.skip(n)."
         )
     named = {"x": x, "y": y, "sample_weight": sample_weight}
     parts = {k: None if v is None else to_arrays(v, k) for k, v in named.items()}
@@ -48,8 +48,8 @@ def split(x: Any, y: Any, sample_weight: Any, validation_split: float) -> tuple[
     if at in (0, n):
         part = "training" if at == 0 else "validation"
         raise ValueError(
-            f"validation_split is {validation_split} and there are {n} examples, which leaves none for "
-            f"{part}; use another share, more examples, or pass validation_data."
+            f"validation_split is {validation_split} and there are {n} examples, which leaves none "
+            f"for {part}; use another share, more examples, or pass validation_data."
         )
     train = tuple(_rows(part, slice(0, at)) for part in parts.values())
     return train, tuple(_rows(part, slice(at, n)) for part in parts.values())
@@ -68,7 +68,8 @@ def is_stream(x: Any) -> bool:
 
 def is_indexed(x: Any) -> bool:
     """Whether x gives batches by index, as a `keras.utils.PyDataset` does."""
-    return all(hasattr(x, name) for name in ("__getitem__", "__len__", "on_epoch_end"))
+    sized = hasattr(x, "__len__") or hasattr(x, "num_batches")
+    return sized and hasattr(x, "__getitem__") and hasattr(x, "on_epoch_end")
 
 
 def _rows(tree: Any, rows: slice) -> Any:
