@@ -25,15 +25,40 @@ class Control:
 class Run(Protocol):
     """What a callback may know of the run before it starts, and do to it at a boundary."""
 
-    names: Sequence[str]  # of the values that reports will carry: "loss", "accuracy", "val_loss"
-    monitored: Mapping[
-        str, str
-    ]  # metric name -> "min" or "max", for those whose direction is known
-    start_step: int  # 0, or where an earlier fit ended
-    total_steps: int | None  # the step at which this fit will end, when known
-    epochs: int | None  # the epoch count at which this fit will end, when asked for in epochs
-    steps_per_epoch: int | None
-    validates: bool  # whether validation data was given
+    @property
+    def names(self) -> Sequence[str]:
+        """Of the values that reports will carry: "loss", "accuracy", "val_loss"."""
+        ...
+
+    @property
+    def monitored(self) -> Mapping[str, str]:
+        """Metric name -> "min" or "max", for those whose direction is known."""
+        ...
+
+    @property
+    def start_step(self) -> int:
+        """0, or where an earlier fit ended."""
+        ...
+
+    @property
+    def total_steps(self) -> int | None:
+        """The step at which this fit will end, when known."""
+        ...
+
+    @property
+    def epochs(self) -> int | None:
+        """The epoch count at which this fit will end, when asked for in epochs."""
+        ...
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """How long an epoch is, when known."""
+        ...
+
+    @property
+    def validates(self) -> bool:
+        """Whether validation data was given."""
+        ...
 
     def snapshot(self) -> Any:
         """A copy of all trained state (weights, slots) as it is now."""

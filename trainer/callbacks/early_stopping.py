@@ -15,9 +15,9 @@ class EarlyStopping(Callback):
     """Ends the run when the monitored value has not improved for `patience` checks.
 
     Arguments and meaning are Keras's, with three departures. A check is made whenever `when` is
-    due, so patience can count validations (`when=Validated()`) as well as epochs. A value that is NaN
-    is never an improvement (in Keras a first NaN stays the best for ever). A check at which the
-    value is missing, because nothing was validated there, does not count.
+    due, so patience can count validations (`when=Validated()`) as well as epochs. A value that is
+    NaN is never an improvement (in Keras a first NaN stays the best for ever). A check at which
+    the value is missing, because nothing was validated there, does not count.
 
     Args:
         monitor: name of the value.
@@ -66,7 +66,12 @@ class EarlyStopping(Callback):
         self.start_from_epoch = start_from_epoch
         self.when = when or Every(epochs=1)
         self._sign = 1.0
-        self._forget()
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.best_step = 0
+        self.best_weights: Any = None
+        self.wait = 0
+        self.stopped_epoch = 0
 
     @property
     def monitors(self) -> Sequence[str]:
@@ -77,7 +82,8 @@ class EarlyStopping(Callback):
         """Finds the direction and forgets earlier fits."""
         way = direction(self.monitor, self.mode, run.monitored, "EarlyStopping")
         self._sign = 1.0 if way == "max" else -1.0
-        self._forget()
+        self.best, self.best_weights = None, None
+        self.best_epoch = self.best_step = self.wait = self.stopped_epoch = 0
 
     def __call__(self, report: Report) -> Control | None:
         """Checks the value."""
@@ -116,14 +122,6 @@ class EarlyStopping(Callback):
             setattr(self, name, memory[name])
 
     _MEMORY = ("best", "best_epoch", "best_step", "best_weights", "wait", "stopped_epoch")
-
-    def _forget(self) -> None:
-        self.best: float | None = None
-        self.best_epoch = 0
-        self.best_step = 0
-        self.best_weights: Any = None
-        self.wait = 0
-        self.stopped_epoch = 0
 
     def _better(self, value: float, than: float | None) -> bool:
         if math.isnan(value):

@@ -75,7 +75,8 @@ class History:
             step: the step at which it ended.
             logs: name -> value.
         """
-        self.epoch.append(epoch - 1)
+        follows = self.epoch[-1] + 1 if self.epoch else 0
+        self.epoch.append(max(epoch - 1, follows))  # a last, unfinished epoch counts as one
         self.epoch_steps.append(step)
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))

@@ -182,7 +182,7 @@ class _Bar:
         """The bar, and the values beside or below it."""
         state = self._state
         done, total = state.done(), state.total()
-        head = [Text(state.title(), style="bold")]
+        head: list[Any] = [Text(state.title(), style="bold")]
         tail = [Text(state.count(), style="green")]
         if total:
             tail.append(Text(f"{min(1.0, done / total):4.0%}", style="magenta"))

@@ -69,7 +69,7 @@ class MeanMetric(Metric):
     def __init__(
         self, fn: Callable[[Any, Any], Any], name: str | None = None, direction: str | None = None
     ) -> None:
-        super().__init__(name or getattr(fn, "__name__", type(fn).__name__))
+        super().__init__(name or str(getattr(fn, "__name__", type(fn).__name__)))
         if direction not in DIRECTIONS:
             raise ValueError(f"direction={direction!r} is not one of {DIRECTIONS}.")
         self.fn = fn
