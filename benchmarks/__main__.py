@@ -35,7 +35,7 @@ def define_flags() -> None:
         "Folder with mnist.npz or a *.txt file; by default MNIST is downloaded "
         "by Keras, and the text is Python's library sources.",
     )
-    flags.DEFINE_string("log_dir_root", "runs", "TensorBoard logs go into a new folder in here.")
+    flags.DEFINE_string("log_dir", "runs", "TensorBoard logs go into a new folder in here.")
     flags.DEFINE_integer("seed", 0, "Of weights, shuffling and random layers.", lower_bound=0)
     flags.DEFINE_list(
         "peers", ["fit", "fit_best"], "Who is compared: fit, fit_best, hand, orbit; empty for none."
@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
         f"{epochs} epochs, {steps:,} steps"
     )
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    log_dir = pathlib.Path(given.log_dir_root) / f"{workload.name}-{stamp}"
+    log_dir = pathlib.Path(given.log_dir) / f"{workload.name}-{stamp}"
     test = showcase.train(workload, data, epochs=epochs, seed=given.seed, log_dir=log_dir)
     reached = ", ".join(f"{name} {value:.4f}" for name, value in test.items())
     expected = ", ".join(f"{name} {value:g}" for name, value in workload.expected.items())

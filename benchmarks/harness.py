@@ -18,6 +18,8 @@ from benchmarks import quiet, results, workloads
 
 SECONDS = 1800.0  # the longest that one command may take
 SEARCH_STEPS = 256  # of one try of the search: two of the longest executions
+# Makes rich draw its progress bar into the log as it would on a terminal, so that it is paid for.
+TERMINAL = {"TTY_COMPATIBLE": "1", "FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "100"}
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -60,7 +62,7 @@ class Process:
         read, write = os.pipe()
         folder = log.with_suffix("")
         folder.mkdir(exist_ok=True)
-        environment = {**quiet.ENVIRONMENT, **os.environ, "TMPDIR": str(folder)}
+        environment = {**quiet.ENVIRONMENT, **os.environ, **TERMINAL, "TMPDIR": str(folder)}
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         )
@@ -206,7 +208,7 @@ def finish(field: Field) -> None:
 
 
 def round_size(rows: int, batch_size: int, steps: int) -> tuple[int | None, int, int]:
-    """How `steps` steps are cut from `rows` rows: (batches or None for all, epochs, exact steps)."""
+    """Cuts `steps` steps from `rows` rows: (batches, None for all; epochs; exact steps)."""
     epoch = -(-rows // batch_size)
     if steps < epoch:
         return steps, 1, steps

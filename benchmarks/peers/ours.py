@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import tempfile
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +11,20 @@ import numpy as np
 
 from benchmarks.peers.base import Peer, Unavailable
 
+# Features that are callbacks: the callback's name, and the file or folder it writes.
+CALLBACKS = {
+    "tensorboard": ("TensorBoard", "logs"),
+    "csv": ("CSVLogger", "log.csv"),
+    "checkpoint": ("ModelCheckpoint", "checkpoints"),
+}
+
 
 class Ours(Peer):
     """`Trainer(...).fit(...)` with metrics, History, progress, and TensorBoard at every step.
 
-    Settings: `features`, which of `FEATURES` are on (default: all); `jit`; `steps_per_call`, to
-    cut the compiled loop as a callback with `Every(steps=...)` does.
+    Settings: `features`, which are on (default: `FEATURES`): "metrics", "progress",
+    "gradient_norm" and those of `CALLBACKS`; `jit`; `steps_per_call`, to cut the compiled loop as
+    a callback with `Every(steps=...)` does.
     """
 
     FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
@@ -74,12 +83,12 @@ class Ours(Peer):
         }
 
     def _callbacks(self, features: Sequence[str]) -> list[Any]:
-        from trainer import callbacks
-
-        chosen: list[Any] = []
-        if "tensorboard" in features:
-            folder = tempfile.mkdtemp(prefix="tensorboard-")  # inside the child's own folder
-            chosen.append(callbacks.TensorBoard(folder))
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="ours-"))  # inside the child's own folder
+        chosen = [
+            _callback(name)(str(folder / file))
+            for feature, (name, file) in CALLBACKS.items()
+            if feature in features
+        ]
         if self.settings.get("steps_per_call"):
             chosen.append(_cut(self.settings["steps_per_call"]))
         return chosen
@@ -89,6 +98,14 @@ class OursBare(Ours):
     """The compiled loop with the metric and nothing around it."""
 
     FEATURES = ("metrics",)
+
+
+def _callback(name: str) -> Any:
+    from trainer import callbacks
+
+    if not hasattr(callbacks, name):
+        raise Unavailable(f"trainer.callbacks has no {name}")
+    return getattr(callbacks, name)
 
 
 def _cut(steps: int) -> Any:
