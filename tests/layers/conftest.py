@@ -1,4 +1,4 @@
-"""The cases that the conformance and parity tests share: each layer, its input and its Keras twin."""
+"""The cases that conformance and parity share: each layer, its input and its Keras twin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every public layer in every mode: none can be forgotten, since the package's __all__ is walked."""
+"""Every public layer in every mode; the package's __all__ is walked, so none is forgotten."""
 
 from __future__ import annotations
 
@@ -34,14 +34,13 @@ def make_step(layer, training=True):
 
 
 def make_loop(step):
-    def loop(x, n):
+    def loop(x, n, zeros):
         """The sum of everything over n steps: what a compiled loop does."""
-        first = tf.nest.map_structure(tf.zeros_like, step(x))
 
         def body(i, total):
             return i + 1, tf.nest.map_structure(tf.add, total, step(x))
 
-        return tf.while_loop(lambda i, total: i < n, body, (tf.constant(0), first))[1]
+        return tf.while_loop(lambda i, total: i < n, body, (tf.constant(0), zeros))[1]
 
     return loop
 
@@ -74,14 +73,16 @@ def test_modes_agree(case):
     x = tf.constant(case.inputs())
     want = step(x)
     moved = layer.get_weights()
-    n = tf.constant(2)
+    zeros = tf.nest.map_structure(tf.zeros_like, want)
+    loop = make_loop(step)
     for jit in (False, True):
+        compiled = tf.function(loop, jit_compile=jit)
         layer.set_weights(start)
-        close(tf.function(step, jit_compile=jit)(x), want)
+        close(compiled(x, tf.constant(1), zeros), want)
         close(layer.get_weights(), moved)
         layer.set_weights(start)
         twice = tf.nest.map_structure(lambda a: 2 * np.asarray(a), want)
-        close(tf.function(make_loop(step), jit_compile=jit)(x, n), twice)
+        close(compiled(x, tf.constant(2), zeros), twice)
 
 
 def test_training_and_inference(case):
@@ -130,7 +131,7 @@ def test_bfloat16(case):
     assert all(g.dtype == tf.float32 for g in grads)
     if not (case.random and isinstance(layer, L.DropPath)):
         close(tf.cast(y, tf.float32), want, case.bfloat16)
-    compiled, _ = tf.function(step, jit_compile=True)(tf.constant(x))
+    compiled = tf.function(layer, jit_compile=True)(x, training=True)
     assert compiled.dtype == y.dtype
 
 
@@ -140,7 +141,7 @@ def test_batch_of_one_and_unknown_batch(case):
     want = layer(x)
     close(layer(x[:1]), want[:1])
     unknown = tf.TensorSpec([None, *x.shape[1:]], x.dtype)
-    traced = tf.function(lambda x: layer(x), input_signature=[unknown])
+    traced = tf.function(layer, input_signature=[unknown])
     close(traced(x), want)
     close(traced(x[:1]), want[:1])
     got = traced.get_concrete_function().output_shapes
@@ -203,7 +204,7 @@ def test_checkpoint_holds_every_weight(case, tmp_path):
 def test_first_call_in_a_trace_is_refused_if_there_are_weights(case):
     layer = case.make()
     weightless = not case.built().weights
-    traced = tf.function(lambda x: layer(x))
+    traced = tf.function(layer)
     if weightless:
         traced(case.inputs())
     else:

@@ -1,4 +1,4 @@
-"""Keras as the reference: the same weights give the same outputs, gradients and moving statistics."""
+"""Keras as the reference: equal weights give equal outputs, gradients and moving statistics."""
 
 from __future__ import annotations
 
