@@ -42,8 +42,8 @@ def check_lengths(parts: Mapping[str, Any]) -> int:
         for leaf, name in zip(leaves, names_of(tree, argument), strict=True):
             if len(leaf.shape) == 0:
                 raise ValueError(
-                    f"{name} is a scalar; arrays need a first axis that counts the examples. Pass "
-                    "an array of shape [examples, ...]."
+                    f"{name} is a scalar ({_shown(leaf)}); arrays need a first axis that counts "
+                    "the examples. Pass an array of shape [examples, ...]."
                 )
             rows[name] = int(leaf.shape[0])
     if len(set(rows.values())) > 1:
@@ -183,10 +183,15 @@ def refuse(argument: str, value: Any, data: str, kind: str, way: str) -> None:
         ValueError: it is not.
     """
     if value is not None:
-        shown = repr(value) if np.isscalar(value) else f"a {type(value).__name__}"
+        shown = repr(value) if np.isscalar(value) else "given"
         raise ValueError(
             f"{argument} is {shown}, but {data} is {kind}; {argument} must be None then. {way}"
         )
+
+
+def _shown(leaf: Any) -> str:
+    text = repr(leaf.numpy() if tf.is_tensor(leaf) else leaf.item())
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def _refuse_label(name: str, value: Any, row: int, classes: int) -> None:

@@ -99,7 +99,15 @@ def stack(
     """
     dtypes = [leaf.dtype for leaf in tf.nest.flatten(spec)]
     slab: Slab | None = None
-    for run in runs:
+    failure: Exception | None = None
+    runs = iter(runs)
+    while True:
+        try:
+            run = next(runs, None)
+        except Exception as error:  # what came before it is still given
+            run, failure = None, error
+        if run is None:
+            break
         shapes = [leaf.shape[1:] for leaf in run]
         if slab is not None and (hungry() or slab.shapes != shapes):
             yield slab.finish(spec, last=False)
@@ -111,8 +119,11 @@ def stack(
                     yield slab.finish(spec, last=False)
                 slab = Slab(shapes, dtypes, most)
             at += slab.add(run, at)
+        del run
     if slab is not None:
-        yield slab.finish(spec, last=True)
+        yield slab.finish(spec, last=failure is None)
+    if failure is not None:
+        raise failure
 
 
 class Cursor:
@@ -168,11 +179,10 @@ class Cursor:
             return self._feed.get()
         except Exception as error:
             self.close()
-            kind = type(error) if type(error) in (ValueError, TypeError) else RuntimeError
-            raise kind(
-                f"Reading {self._argument} failed after {self.taken} steps of this pass: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+            where = f"Reading {self._argument} failed after {self.taken} steps of this pass: "
+            if type(error) in (ValueError, TypeError):
+                raise type(error)(f"{where}{error}") from error
+            raise RuntimeError(f"{where}{type(error).__name__}: {error}") from error
 
 
 class ChunkReader:

@@ -168,10 +168,11 @@ def _dense(tensor: Any, argument: str) -> tf.Tensor:
 def _plain_dtype(array: np.ndarray, argument: str) -> np.ndarray:
     kind = array.dtype.kind
     if kind == "O" and not all(isinstance(v, str | bytes) for v in array.flat):
-        odd = next(v for v in array.flat if not isinstance(v, str | bytes))
+        odd = [v for v in array.flat if not isinstance(v, _SCALARS)] or list(array.flat[:1])
         raise TypeError(
-            f"{argument} has dtype object, with a {type(odd).__name__} in it; numbers, booleans "
-            f"and strings are allowed. Convert it, for example by {argument}.astype('float32')."
+            f"{argument} has dtype object and holds {odd[0]!r:.40}; arrays of one dtype are "
+            "allowed: numbers, booleans or strings. Fill what is missing and convert it, for "
+            f"example by {argument}.astype('float32')."
         )
     if kind in "OUS":
         return array

@@ -143,10 +143,8 @@ def _cut(leaves: list[np.ndarray], shapes: list[np.ndarray]) -> Iterator[Run]:
         changes |= (shape[1:] != shape[:-1]).any(axis=-1)
     bounds = [0, *(np.flatnonzero(changes) + 1), len(leaves[0])]
     for start, stop in itertools.pairwise(bounds):
-        yield [
-            leaf[(slice(start, stop), *(slice(0, size) for size in shape[start]))]
-            for leaf, shape in zip(leaves, shapes, strict=True)
-        ]
+        windows = [tuple(slice(0, size) for size in shape[start]) for shape in shapes]
+        yield [leaf[start:stop][(slice(None), *w)] for leaf, w in zip(leaves, windows, strict=True)]
 
 
 def check_rows(run: Run, spec: Any, argument: str) -> None:

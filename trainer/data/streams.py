@@ -211,8 +211,7 @@ def _spec_with_weights(spec: Any, argument: str) -> Any:
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
         raise ValueError(
             f"class_weight needs batches (x, y) or (x, y, sample_weight), and {argument} gives "
-            f"{type(spec).__name__}s of {len(spec) if isinstance(spec, tuple | dict) else 1}; put "
-            "the weights into the batches yourself."
+            "others; put the weights into the batches yourself."
         )
     if any(tf.nest.is_nested(part) for part in spec[1:]):
         raise ValueError(
