@@ -35,7 +35,12 @@ def define_flags() -> None:
         "Folder with mnist.npz or a *.txt file; by default MNIST is downloaded "
         "by Keras, and the text is Python's library sources.",
     )
-    flags.DEFINE_string("log_dir", "runs", "TensorBoard logs go into a new folder in here.")
+    flags.DEFINE_string(
+        "log_dir",
+        "runs",
+        "TensorBoard logs go into a new folder in here.",
+        allow_override=True,  # absl's own, for log files that nobody writes here
+    )
     flags.DEFINE_integer("seed", 0, "Of weights, shuffling and random layers.", lower_bound=0)
     flags.DEFINE_list(
         "peers", ["fit", "fit_best"], "Who is compared: fit, fit_best, hand, orbit; empty for none."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from absl import app, flags, logging
 
@@ -46,19 +47,22 @@ def check_workloads(names: Sequence[str]) -> bool:
 
 def check_contenders(names: Sequence[str]) -> bool:
     """A flag validator: all are contenders."""
-    for name in names:
-        if name not in peers.PEERS:
-            raise flags.ValidationError(f"{name!r} is not one of {', '.join(peers.PEERS)}.")
-    return bool(names)
+    return bool(names) and all(check_one(name, peers.PEERS) for name in names)
 
 
 def check_peers(names: Sequence[str]) -> bool:
     """A flag validator: all are contenders other than ours; there may be none."""
     others = [name for name in peers.PEERS if not name.startswith("ours")]
-    for name in names:
-        if name not in others:
-            raise flags.ValidationError(f"{name!r} is not one of {', '.join(others)}.")
-    return True
+    return all(check_one(name, others) for name in names)
+
+
+def check_one(name: str, known: Collection[str]) -> bool:
+    """Whether `name` is known; if not, a `ValidationError` that names those that come near."""
+    if name in known:
+        return True
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise flags.ValidationError(f"{name!r} is not one of {', '.join(known)}.{hint}")
 
 
 def _checked(get: Callable[[], object]) -> bool:

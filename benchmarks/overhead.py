@@ -47,10 +47,7 @@ def define_flags() -> None:
 
 def check_features(names: Sequence[str]) -> bool:
     """A flag validator: all are features."""
-    for name in names:
-        if name not in FEATURES:
-            raise flags.ValidationError(f"{name!r} is not one of {', '.join(FEATURES)}.")
-    return bool(names)
+    return bool(names) and all(cli.check_one(name, FEATURES) for name in names)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,0 +1,30 @@
+"""Helpers of the benchmarks' tests."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def run_module():
+    """Runs `python -m module arguments...` at the root; returns the completed process."""
+
+    def run(module, *arguments, seconds=300):
+        return subprocess.run(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env={**os.environ, "COLUMNS": "100"},
+            check=False,
+        )
+
+    return run

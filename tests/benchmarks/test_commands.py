@@ -1,0 +1,75 @@
+"""The commands as a person runs them."""
+
+import pytest
+
+from benchmarks import harness, results, speed
+
+
+@pytest.mark.parametrize(
+    ("module", "flag"),
+    [
+        ("benchmarks", "--workload"),
+        ("benchmarks.speed", "--rounds"),
+        ("benchmarks.overhead", "--features"),
+    ],
+)
+def test_help(run_module, module, flag):
+    done = run_module(module, "--help")
+    assert flag in done.stdout and f"python -m {module}" in done.stdout
+    assert "tensorflow" not in done.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["benchmarks", "--workload=mnits"], "Did you mean 'mnist'?"),
+        (["benchmarks", "--epohcs=3"], "Did you mean: epochs"),
+        (["benchmarks", "--epochs=0"], "whole number above 0"),
+        (["benchmarks", "--peers=fti"], "'fti' is not one of fit, fit_best"),
+        (["benchmarks", "digits"], "'digits' is not a flag"),
+        (["benchmarks.speed", "--workloads=digits,gtp"], "Did you mean 'gpt'?"),
+        (["benchmarks.speed", "--contenders=keras"], "'keras' is not one of ours"),
+        (["benchmarks.overhead", "--features=tensorbord"], "Did you mean 'tensorboard'?"),
+        (["benchmarks.compare", "one.json"], "give two results files"),
+    ],
+)
+def test_mistakes_are_told_before_anything_starts(run_module, arguments, said):
+    done = run_module(*arguments, seconds=30)
+    assert done.returncode != 0 and said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_main_job(run_module, tmp_path):
+    done = run_module(
+        "benchmarks", "--epochs=1", "--peers=fit", "--rounds=1", f"--log_dir={tmp_path}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "MLP on 8x8 handwritten digits: 1,437 examples" in done.stdout
+    for row in ("steps per second", "test accuracy", "weights differ from fit's, 1 step"):
+        assert row in done.stdout
+    (differing,) = (line for line in done.stdout.splitlines() if "weights differ" in line)
+    assert float(differing.split()[-1]) < 1e-6
+    (logs,) = tmp_path.iterdir()
+    assert any("tfevents" in path.name for path in logs.rglob("*"))
+    assert f"tensorboard --logdir {logs}" in done.stdout.replace("\n", " ").replace("  ", " ")
+    assert "\x1b" not in done.stdout and "cuda" not in done.stderr.lower()
+
+
+def test_speed_writes_what_it_measured(tmp_path, monkeypatch):
+    def measure(name, contenders, **arguments):
+        arguments["say"]("warm")
+        entry = {"rounds": [1.0, 2.0], "first_loss": 1.0, "first_step_seconds": 1.0}
+        known = {"threads": {"intra_op": 0}, "versions": {}}
+        record = {"title": name, "batch_size": 1, "steps_per_round": arguments["steps"]}
+        return results.summarise({**record, "contenders": {c: entry | known for c in contenders}})
+
+    monkeypatch.setattr(harness, "measure", measure)
+    seen = []
+    measured = speed.measure(
+        ["digits", "gpt"], ["fit"], rounds=2, steps=3, done=lambda name, record: seen.append(name)
+    )
+    assert seen == ["digits", "gpt"] and measured["threads"] == {"intra_op": 0}
+    assert measured["machine"]["cores"] and measured["versions"]["tensorflow"]
+    speed.write(measured, tmp_path / "new")
+    assert results.load(tmp_path / "new" / "results.json")["workloads"] == measured["workloads"]
+    assert (tmp_path / "new" / "results.png").stat().st_size > 1000

@@ -1,0 +1,81 @@
+"""What got slower beyond the noise, and only that."""
+
+import copy
+
+import pytest
+
+from benchmarks import compare, results
+
+
+def measured(ours=(0.50, 0.51, 0.49, 0.50, 0.50), fit=(1.0, 1.02, 0.98, 1.0, 1.0), cores=2):
+    entry = {"first_loss": 1.0, "first_step_seconds": 2.0, "peak_mb": 500.0}
+    record = {
+        "title": "t",
+        "batch_size": 1,
+        "steps_per_round": 100,
+        "contenders": {
+            "fit": {**entry, "rounds": list(fit)},
+            "ours": {**entry, "rounds": list(ours)},
+        },
+    }
+    machine = {"processor": "p", "cores": cores, "python": "3.11"}
+    return {
+        "machine": machine,
+        "versions": {"tensorflow": "2.21.0"},
+        "workloads": {"w": results.summarise(record)},
+    }
+
+
+def verdicts(before, after):
+    return {(c.contender, c.quantity): c.verdict for c in compare.compare(before, after)}
+
+
+def test_the_same_is_the_same():
+    found = verdicts(measured(), measured())
+    assert len(found) == 6 and set(found.values()) == {"same"}
+
+
+def test_a_slower_machine_is_not_a_slower_trainer():
+    slow = measured(ours=[1.0, 1.02, 0.98, 1.0, 1.0], fit=[2.0, 2.04, 1.96, 2.0, 2.0])
+    found = verdicts(measured(), slow)
+    assert found["ours", "speed / fit"] == "same"
+    assert found["fit", "steps/s"] == "worse"
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.2, "worse"), (0.8, "better"), (1.01, "same")])
+def test_a_change_of_ours(factor, verdict):
+    after = measured(ours=[factor * s for s in (0.50, 0.51, 0.49, 0.50, 0.50)])
+    found = verdicts(measured(), after)
+    assert found["ours", "speed / fit"] == verdict and found["fit", "steps/s"] == "same"
+
+
+def test_noise_hides_what_it_can_explain():
+    noisy = [0.4, 0.9, 0.55, 0.7, 0.62]
+    assert verdicts(measured(), measured(ours=noisy))["ours", "speed / fit"] == "same"
+
+
+def test_memory_and_first_step():
+    after = copy.deepcopy(measured())
+    after["workloads"]["w"]["contenders"]["ours"] |= {"peak_mb": 900.0, "first_step_seconds": 1.0}
+    found = verdicts(measured(), after)
+    assert found["ours", "memory, MB"] == "worse" and found["ours", "first step, s"] == "better"
+
+
+def test_the_command_fails_on_what_got_slower(tmp_path, capsys):
+    paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
+    results.save(paths[0], measured())
+    results.save(paths[1], measured(ours=[0.7, 0.71, 0.69, 0.7, 0.7], cores=4))
+    assert compare.main(["compare", *paths]) == 1
+    shown = capsys.readouterr().out
+    assert "worse" in shown and "cores: 2 -> 4" in shown
+    assert compare.main(["compare", paths[0], paths[0]]) == 0
+    assert "Nothing of ours got worse" in capsys.readouterr().out
+    assert compare.main(["compare", paths[0], str(tmp_path / "none.json")]) == 2
+
+
+def test_nothing_in_common(tmp_path, capsys):
+    empty = {**measured(), "workloads": {"other": {"skipped": "no data"}}}
+    for name, content in (("a.json", measured()), ("b.json", empty)):
+        results.save(tmp_path / name, content)
+    assert compare.main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 2
+    assert "in common" in capsys.readouterr().out

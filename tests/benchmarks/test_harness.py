@@ -1,0 +1,143 @@
+"""Turns, failures and the processes of the harness, on contenders that train nothing."""
+
+import json
+
+import pytest
+
+from benchmarks import harness, machine, results
+
+
+class Fake:
+    """Answers from a script and writes down who was told what."""
+
+    def __init__(self, name, seconds, journal, fails_on=None):
+        self.name, self.seconds, self.journal = name, list(seconds), journal
+        self.fails_on = fails_on
+        self.closed = False
+
+    def send(self, do, **arguments):
+        self.journal.append((self.name, do))
+        self.command = do
+
+    def receive(self):
+        if self.command == self.fails_on:
+            raise harness.Failed("it broke\nwith a long log")
+        return {
+            "load": {"versions": {}},
+            "start": {"seconds": 2.0, "loss": 1.0, "settings": {"a": 1}},
+            "train": {
+                "seconds": self.seconds.pop(0) if self.command == "train" else 0,
+                "loss": 0.5,
+            },
+            "evaluate": {"loss": 0.4, "accuracy": 0.9},
+            "finish": {"peak_mb": 100.0},
+        }[self.command]
+
+    def close(self):
+        self.closed = True
+
+
+def run(fakes, rounds=2):
+    field = harness.Field(list(fakes))
+    field.load()
+    harness.start(field)
+    harness.race(field, rounds=rounds, batches=None, epochs=1, steps=10)
+    harness.finish(field)
+    return field
+
+
+def test_rounds_take_turns():
+    journal = []
+    field = run([Fake("a", [9, 1, 3], journal), Fake("b", [9, 2, 4], journal)])
+    turns = [name for name, do in journal if do == "train"]
+    assert turns == ["a", "b"] * 3  # one to warm up, two timed
+    assert field.records["a"]["rounds"] == [1, 3] and field.records["b"]["rounds"] == [2, 4]
+    assert field.records["a"]["warm_up_seconds"] == 9
+    assert field.records["b"]["first_step_seconds"] == 2.0
+    assert field.records["b"]["test"]["accuracy"] == 0.9
+    assert field.records["b"]["peak_mb"] == 100.0
+
+
+def test_loading_is_side_by_side_and_all_else_is_not():
+    journal = []
+    run([Fake("a", [1] * 3, journal), Fake("b", [1] * 3, journal)])
+    assert journal[:4] == [("a", "load"), ("b", "load"), ("a", "start"), ("b", "start")]
+
+
+@pytest.mark.parametrize("command", ["load", "start", "train"])
+def test_who_fails_leaves_and_the_others_go_on(command):
+    journal, said = [], []
+    bad = Fake("a", [1] * 3, journal, fails_on=command)
+    field = harness.Field([bad, Fake("b", [1] * 3, journal)], say=said.append)
+    field.load()
+    harness.start(field)
+    harness.race(field, rounds=2, batches=None, epochs=1, steps=10)
+    assert field.records["a"] == {"skipped": "it broke\nwith a long log"} and bad.closed
+    assert field.records["b"]["rounds"] == [1, 1]
+    assert "a is left out: it broke" in said
+    assert sum(name == "a" and do == command for name, do in journal) == 1
+
+
+def test_a_race_becomes_a_summary(tmp_path):
+    field = run([Fake("fit", [9, 1, 3], []), Fake("ours", [9, 2, 4], [])])
+    record = {"steps_per_round": 10, "contenders": field.records}
+    results.save(tmp_path / "r.json", {"workloads": {"w": results.summarise(record)}})
+    again = results.load(tmp_path / "r.json")["workloads"]["w"]["contenders"]
+    assert again["ours"]["ratio"]["median"] == pytest.approx((1 / 2 + 3 / 4) / 2)
+    assert again["fit"]["steps_per_second"]["median"] == pytest.approx((10 / 1 + 10 / 3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch", "steps", "expected"),
+    [
+        (1437, 32, 90, (None, 2, 90)),
+        (1437, 32, 100, (None, 2, 90)),
+        (1437, 32, 45, (None, 1, 45)),
+        (1437, 32, 7, (7, 1, 7)),
+        (60000, 128, 150, (150, 1, 150)),
+    ],
+)
+def test_round_size(rows, batch, steps, expected):
+    assert harness.round_size(rows, batch, steps) == expected
+
+
+def spec(tmp_path):
+    return {"workload": "digits", "peer": "fit", "folder": str(tmp_path)}
+
+
+def test_a_command_that_raises_is_told(tmp_path):
+    process = harness.Process("a", spec(tmp_path), tmp_path / "a.log")
+    try:
+        with pytest.raises(harness.Failed, match="no attribute 'dance'"):
+            harness.ask(process, "dance")
+        with pytest.raises(harness.Failed, match="'NoneType'"):  # it still answers
+            harness.ask(process, "evaluate")
+        assert "Traceback" in process.tail(100)
+    finally:
+        process.close()
+    assert process.process.returncode == 0
+
+
+def test_a_dead_process_is_told_with_the_end_of_its_log(tmp_path):
+    process = harness.Process("a", spec(tmp_path), tmp_path / "a.log")
+    process.log.write_text("last words\n")
+    process.process.kill()
+    with pytest.raises(harness.Failed, match=r"(?s)exit code -9.*last words"):
+        harness.ask(process, "load")
+    process.close()
+
+
+def test_a_process_that_takes_too_long_is_ended(tmp_path):
+    process = harness.Process("a", spec(tmp_path), tmp_path / "a.log", seconds=0.01)
+    with pytest.raises(harness.Failed, match="took over"):
+        process.receive()
+    assert process.process.poll() is not None
+    process.close()
+
+
+def test_machine_facts_are_json():
+    facts = machine.facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["cores"] >= 1 and facts["memory_gb"] > 0 and facts["processor"]
+    assert machine.versions()["tensorflow"]
+    assert 10 < machine.peak_mb() < 1e6

@@ -1,0 +1,92 @@
+"""All contenders train alike: the same losses and the same weights after the same batches."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmarks import peers, workloads
+from benchmarks.peers import keras_fit
+
+SETTINGS = {
+    "fit_best": {"input": "tf.data", "steps_per_execution": 4, "jit_compile": False},
+}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """150 rows of digits (a partial last batch), and initial weights."""
+    import keras
+
+    workload = workloads.get("digits")
+    data = workload.data()
+    data = dataclasses.replace(data, x_train=data.x_train[:150], y_train=data.y_train[:150])
+    keras.utils.set_random_seed(0)
+    return workload, data, workload.keras_model().get_weights()
+
+
+def trained(name, digits):
+    peer = peers.get(name)(*digits, SETTINGS.get(name, {}))
+    first = peer.train(batches=1)
+    one = peer.weights()
+    last = peer.train(epochs=2)
+    return peer, first, one, last
+
+
+@pytest.fixture(scope="module")
+def reference(digits):
+    return trained("fit", digits)
+
+
+@pytest.mark.parametrize("name", [name for name in peers.PEERS if name != "fit"])
+def test_trains_as_fit_does(name, digits, reference):
+    try:
+        peer, first, one, last = trained(name, digits)
+    except peers.Unavailable as reason:
+        pytest.skip(str(reason))
+    fit, fit_first, fit_one, fit_last = reference
+    assert first == pytest.approx(fit_first, rel=1e-5)
+    assert last == pytest.approx(fit_last, rel=1e-4)
+    for own, theirs in zip(one, fit_one, strict=True):
+        np.testing.assert_allclose(own, theirs, rtol=1e-5, atol=1e-6)
+    for own, theirs in zip(peer.weights(), fit.weights(), strict=True):
+        np.testing.assert_allclose(own, theirs, rtol=1e-3, atol=1e-4)
+    assert peer.evaluate()["accuracy"] == pytest.approx(fit.evaluate()["accuracy"], abs=0.01)
+    assert peer.evaluate()["loss"] == pytest.approx(fit.evaluate()["loss"], rel=1e-3)
+    assert isinstance(peer.describe(), dict)
+
+
+def test_the_search_keeps_the_best(digits, monkeypatch):
+    """On a clock of our own: tf.data with executions of 32 steps is the fastest."""
+    peer = peers.get("fit")(*digits, {})
+
+    def speed(setting, batches, epochs):
+        if setting["jit_compile"]:
+            return 10.0
+        return (
+            {"arrays": 1.0, "tf.data": 2.0}[setting["input"]] * setting["steps_per_execution"] % 97
+        )
+
+    monkeypatch.setattr(peer, "_try", speed)
+    tries = peer.search(2, 1)
+    assert len(tries) == 12
+    assert peer.settings == {"input": "tf.data", "steps_per_execution": 32, "jit_compile": False}
+
+
+def test_hopeless_settings_are_skipped_with_a_reason():
+    setting = {"input": "arrays", "steps_per_execution": 1}
+    tries = [
+        {**setting, "jit_compile": False, "steps_per_second": 60.0},
+        {**setting, "jit_compile": True, "steps_per_second": 10.0},
+    ]
+    later = {"input": "arrays", "steps_per_execution": 32, "jit_compile": True}
+    assert "6.0 times slower" in keras_fit._hopeless(tries, later)
+    assert keras_fit._hopeless(tries, {**later, "jit_compile": False}) is None
+    assert keras_fit._hopeless(tries, {**later, "input": "tf.data"}) is None
+    tries[1]["steps_per_second"] = 40.0
+    assert keras_fit._hopeless(tries, later) is None
+
+
+def test_unknown_contender():
+    with pytest.raises(ValueError, match="'fti' is not one of ours"):
+        peers.get("fti")

@@ -1,0 +1,50 @@
+"""Every workload's two models are one function, and its loss and optimizer fit it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import workloads
+from benchmarks.data import VOCABULARY
+
+
+@pytest.mark.parametrize("name", list(workloads.WORKLOADS))
+def test_both_models_are_equal_with_the_same_weights(name):
+    workload = workloads.get(name)
+    rng = np.random.default_rng(0)
+    twin, model = workload.keras_model(), workload.model()
+    shape = [3, *twin.input_shape[1:]]
+    if name in ("lstm", "gpt"):
+        x = rng.integers(0, VOCABULARY, shape).astype(np.int32)
+        y = rng.integers(0, VOCABULARY, shape)
+    else:
+        x = rng.random(shape, np.float32)
+        y = rng.integers(0, 10, 3)
+    model(x)  # builds
+    weights = [rng.normal(0, 0.1, w.shape).astype(np.float32) for w in twin.get_weights()]
+    twin.set_weights(weights)
+    model.set_weights(weights)
+    expected = np.asarray(twin(x))
+    np.testing.assert_allclose(model(x).numpy(), expected, rtol=1e-5, atol=1e-5)
+    own = workload.loss()(y, tf.constant(expected))
+    np.testing.assert_allclose(own, workload.keras_loss()(y, expected), rtol=1e-6)
+    assert float(workload.optimizer().learning_rate) == pytest.approx(workload.learning_rate)
+    assert float(workload.keras_optimizer().learning_rate) == pytest.approx(workload.learning_rate)
+
+
+@pytest.mark.parametrize("name", list(workloads.WORKLOADS))
+def test_settings_are_complete(name):
+    workload = workloads.get(name)
+    assert workload.name == name and workload.title and type(workload).__doc__
+    assert min(workload.batch_size, workload.epochs, workload.round_steps) > 0
+    assert 0 < workload.expected["accuracy"] < 1
+
+
+def test_unknown_names_and_overrides():
+    with pytest.raises(ValueError, match=r"'mnits' is not one of digits.*Did you mean 'mnist'"):
+        workloads.get("mnits")
+    with pytest.raises(ValueError, match="not one of") as caught:
+        workloads.get("zzzz")
+    assert "Did you mean" not in str(caught.value)
+    assert workloads.get("digits", {"batch_size": 7}).batch_size == 7
+    assert workloads.get("digits").batch_size == 32
