@@ -85,7 +85,7 @@ class StepContext:
 
 
 class BuildContext(StepContext):
-    """Stands in while a task is built: `minimize` calls the loss and makes slots, updates nothing."""
+    """Stands in while a task is built: `minimize` makes variables and slots, updates nothing."""
 
     def minimize(
         self, loss_fn: Callable[[Any], Any], batch: Any, optimizer: Any, variables: Sequence[Any]

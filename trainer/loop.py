@@ -48,6 +48,8 @@ class Loop:
         mode: "graph" (TensorFlow's own executor), "step" (XLA compiles each step, the loop stays
             outside) or "loop" (XLA compiles the whole loop).
         capacity: the most steps of one call.
+        give_up: called with the error if XLA cannot compile this; gives the loop to run instead.
+            Without it the error is raised.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Loop:
         counter: tf.Variable | None = None,
         mode: str = "graph",
         capacity: int = 1024,
+        give_up: Callable[[Exception], Loop] | None = None,
     ) -> None:
         self.mode = mode
         self.capacity = capacity
@@ -72,9 +75,12 @@ class Loop:
             self._loop, jit_compile=True if mode == "loop" else None, autograph=False
         )
         self._layout: _Layout | None = None
+        self._give_up = give_up
+        self._instead: Loop | None = None
+        self._ran = False
 
     def trace(self, args: Any) -> tf.Graph:
-        """Traces one step without running it; its graph. Errors of the step's own code come here."""
+        """The graph of one step, traced but not run; errors of the step's code come here."""
         return self._concrete(args).graph
 
     @property
@@ -90,8 +96,22 @@ class Loop:
         """
         if not 0 < n <= self.capacity:
             raise ValueError(f"n={n} steps in one call; a call takes 1 to {self.capacity}.")
+        if self._instead is not None:
+            return self._instead(args, first, n)
         bounds = tf.constant(first, tf.int32), tf.constant(n, tf.int32)
-        rows, carried, outputs = self._run(args, *bounds)
+        try:
+            rows, carried, outputs = self._run(args, *bounds)
+        except tf.errors.OpError as error:
+            if self._ran or self.mode == "graph":
+                raise
+            if self._give_up is None:
+                raise RuntimeError(
+                    f"the step failed when compiled by XLA (mode {self.mode!r}): {error.message}\n"
+                    "Use jit='auto' or jit=False if XLA cannot compile one of its operations."
+                ) from error
+            self._instead = self._give_up(error)  # nothing has run: XLA compiles before it runs
+            return self._instead(args, first, n)
+        self._ran = True
         assert self._layout is not None
         sums, scalars = self._layout.split(rows.numpy()[:n])
         carried = tf.nest.map_structure(lambda x: x.numpy(), carried)
@@ -101,7 +121,8 @@ class Loop:
     @property
     def traces(self) -> int:
         """How often the loop has been traced."""
-        return int(self._run.experimental_get_tracing_count())
+        own = int(self._run.experimental_get_tracing_count())
+        return own if self._instead is None else own + self._instead.traces
 
     def _concrete(self, args: Any) -> Any:
         specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), args)

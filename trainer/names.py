@@ -1,4 +1,4 @@
-"""Keras-style strings to objects: the one place that names the sibling packages, and only when asked."""
+"""Keras-style strings to objects: alone in naming the sibling packages, and only when asked."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class Objective:
         if y is None or not self.outputs:
             return []
         named = match(y, {o.name: None for o in self.outputs}, "y")
-        found = []
+        found: list[tuple[Any, int, str, tuple[int, ...]]] = []
         for output in self.outputs:
             if "sparse_categorical" in str(getattr(output.loss, "name", "")):
                 ignored = getattr(output.loss, "ignore_class", None)
@@ -175,7 +175,7 @@ class Objective:
                     f"{'s' if len(keys) > 1 else ''} ({_names(keys)}); give one per output. To add "
                     "several losses on one output, write a function that adds them."
                 )
-            return dict(zip(keys, given))
+            return dict(zip(keys, given, strict=True))
         return dict.fromkeys(keys, given)
 
     @staticmethod
@@ -184,7 +184,7 @@ class Objective:
             flat = given[0] if _is_nested(given) and len(given) == 1 else given
             return {keys[0]: flat}
         if _is_nested(given) and len(given) == len(keys):
-            return dict(zip(keys, given))
+            return dict(zip(keys, given, strict=True))
         raise ValueError(
             f"{argument}={given!r} does not say which of the {len(keys)} outputs each belongs to; "
             f"pass a dict with keys {_names(keys)}."
@@ -286,7 +286,7 @@ def by_name(value: Any, output_names: Sequence[str] | None) -> dict[str, Any]:
         names_ = list(output_names or ())
         if len(names_) != len(value):
             names_ = [f"output_{i}" for i in range(len(value))]
-        return dict(zip(names_, value))
+        return dict(zip(names_, value, strict=True))
     return {"": value}
 
 
@@ -317,7 +317,7 @@ def match(value: Any, outputs: Mapping[str, Any], argument: str) -> dict[str, An
             )
         return {k: value[k] for k in keys}
     if isinstance(value, (list, tuple)) and len(value) == len(keys):
-        return dict(zip(keys, value))
+        return dict(zip(keys, value, strict=True))
     raise ValueError(
         f"{argument} must have one array for each of the outputs {_names(keys)}: pass a dict with "
         "these keys, or a tuple in this order."

@@ -1,4 +1,4 @@
-"""Which way of compiling is fastest here: decided from the graph, by measuring where that leaves doubt.
+"""Which way of compiling is fastest here: told from the graph, or measured where it leaves doubt.
 
 A decision never depends on a noisy clock twice: what was measured is remembered on disk, so the
 same script gives the same bits on the same machine.
@@ -21,10 +21,12 @@ import tensorflow as tf
 
 # What a step costs on CPU in TensorFlow's executor, as orders of magnitude. They decide only how
 # long a run must be for a compilation to pay, and whether launching or computing dominates.
-_LAUNCH_SECONDS = 3e-6  # per operation
-_FLOPS_PER_SECOND = 5e10
+_LAUNCH_SECONDS = 4e-6  # per operation
+_FLOPS_PER_SECOND = 1.5e11
 _COMPILE_SECONDS = 0.5  # of any program, and
 _COMPILE_SECONDS_PER_OP = 2e-3
+_TURNS = 32  # of a loop within a step, whose number the graph does not tell
+_TRIAL = 20  # trying out costs two compilations; a run must last so many times that
 _WORTH_IT = 0.95  # XLA must be this much faster when measured
 _ROUNDS = 5
 _ROUND_SECONDS = 0.1
@@ -66,12 +68,17 @@ class Cost(NamedTuple):
     @property
     def launch_seconds(self) -> float:
         """Rough time TensorFlow's executor spends on starting operations."""
-        return self.operations * _LAUNCH_SECONDS
+        return self.operations * _LAUNCH_SECONDS * (_TURNS if self.loops else 1)
 
     @property
     def seconds(self) -> float:
         """Rough time of one step in TensorFlow's executor."""
         return self.launch_seconds + self.flops / _FLOPS_PER_SECOND
+
+    @property
+    def launch_bound(self) -> bool:
+        """Whether starting operations takes most of a step; not known where a step has loops."""
+        return not self.loops and self.flops / _FLOPS_PER_SECOND < self.launch_seconds
 
     @property
     def compile_seconds(self) -> float:
@@ -80,7 +87,7 @@ class Cost(NamedTuple):
 
 
 def cost_of(graph: tf.Graph) -> Cost:
-    """Counts the operations and the multiplications of a step's graph, nested functions included."""
+    """Counts operations and multiplications of a step's graph, nested functions included."""
     operations = convolutions = loops = 0
     flops = 0.0
     host_only: set[str] = set()
@@ -109,17 +116,14 @@ def decide(cost: Cost, steps: int | None, on_cpu: bool) -> Choice | None:
         return Choice("graph", f"{', '.join(cost.host_only)} runs on the host, XLA refuses it")
     if on_cpu and cost.convolutions:
         return Choice("graph", "convolutions on CPU are several times slower under XLA")
-    if steps is not None and cost.launch_seconds * steps < 2 * cost.compile_seconds:
-        small = cost.seconds * steps < 20 * cost.compile_seconds
-        if small:
-            return Choice(
-                "graph", f"a run of {steps} steps is too short to win a compilation back", False
-            )
-    launch_bound = cost.flops / _FLOPS_PER_SECOND < 0.5 * cost.launch_seconds
-    if on_cpu and launch_bound and not cost.loops:
-        return Choice("loop", "steps this small are bound by launching operations")
-    if steps is not None and cost.seconds * steps < 20 * cost.compile_seconds:
-        return Choice("graph", f"a run of {steps} steps is too short to try others out", False)
+    ahead = float("inf") if steps is None else steps
+    if on_cpu and cost.launch_bound:
+        if cost.launch_seconds * ahead > cost.compile_seconds:
+            return Choice("loop", "steps this small are bound by launching operations")
+        why = f"{steps} steps this small are over before a compilation is won back"
+        return Choice("graph", why, settled=False)
+    if cost.seconds * ahead < _TRIAL * cost.compile_seconds:
+        return Choice("graph", f"{steps} steps are too few to try other ways", settled=False)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -50,7 +51,9 @@ class Programs:
         self._parts = accumulate
         self._gradient_norm = gradient_norm
         self._loops: dict[Any, Loop] = {}
+        self._ahead: dict[str, int | None] = {}  # the steps that a choice was made for
         self._said: set[str] = set()
+        self._measuring = False
 
     def loop(
         self,
@@ -70,7 +73,8 @@ class Programs:
             say: told in one line what was decided.
         """
         choice = self.choices.get(verb)
-        if choice is None or not choice.settled:
+        if choice is None or not (choice.settled or steps == self._ahead[verb]):
+            self._ahead[verb] = steps
             new = self._choose(verb, fetch, segment, steps)
             if say is not None and (choice is None or new.mode != choice.mode):
                 say(f"compiled as {_SAID[new.mode]}: {new.reason}")
@@ -82,6 +86,7 @@ class Programs:
     def _compiled(self, verb: str, fetch: Callable[..., Any], rows: int, mode: str) -> Loop:
         key = (verb, fetch, rows, mode)
         if key not in self._loops:
+            auto = self._jit == "auto" and mode != "graph"
             self._loops[key] = Loop(
                 self._step(verb),
                 fetch,
@@ -89,8 +94,18 @@ class Programs:
                 counter=self.counter if verb == "train" else None,
                 mode=mode,
                 capacity=_CAPACITY[verb],
+                give_up=partial(self._give_up, verb, fetch, rows) if auto else None,
             )
         return self._loops[key]
+
+    def _give_up(self, verb: str, fetch: Callable[..., Any], rows: int, error: Exception) -> Loop:
+        """Goes on without XLA, and says why."""
+        if self._measuring:
+            raise error
+        why = f"XLA does not compile it ({plan.first_line(error)})"
+        self.warn(f"{verb}: {why}; compiled as {_SAID['graph']} instead")
+        self.choices[verb] = plan.Choice("graph", why)
+        return self._compiled(verb, fetch, rows, "graph")
 
     def _choose(
         self, verb: str, fetch: Callable[..., Any], segment: Segment, steps: int | None
@@ -113,12 +128,16 @@ class Programs:
 
         def run_in(mode: str) -> Callable[[int], Columns]:
             loop = self._compiled(verb, fetch, segment.rows, mode)
+            loop.trace(segment.args)
             return lambda n: loop(segment.args, 0, n)
 
-        with state.untouched((self._task, self.counter)):
-            return plan.measure(
-                {mode: run_in(mode) for mode in MODES}, min(segment.steps, _CAPACITY[verb])
-            )
+        self._measuring = True
+        try:
+            with state.untouched((self._task, self.counter)):
+                runs = {mode: run_in(mode) for mode in MODES}
+                return plan.measure(runs, min(segment.steps, _CAPACITY[verb]))
+        finally:
+            self._measuring = False
 
     def _step(self, verb: str) -> Callable[[Any, tf.Tensor], StepOutput]:
         """What one step of a verb is, as a function of the batch and the step's number."""

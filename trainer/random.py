@@ -81,5 +81,5 @@ def handed(modules: Any, source: Callable[[], tf.Tensor]) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, old in zip(takers, before):
+        for module, old in zip(takers, before, strict=True):
             module.seed_source = old

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-
 from trainer import state
 from trainer.callbacks.base import Callback, Report
 from trainer.callbacks.history import History

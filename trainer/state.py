@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def walk(root: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields `(path, node)` for each variable and module below `root`, once each, in attribute order.
+    """Yields `(path, node)` for each variable and module below `root`, once, in attribute order.
 
     It goes into `tf.Module`s, lists, tuples, dicts, Keras objects, and objects that look like an
     optimizer (they have `apply`). A Keras object is yielded with its variables, numbered, because
@@ -43,9 +43,8 @@ def _walk(node: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
     elif isinstance(node, tf.Module) or _is_optimizer(node):
         seen.add(id(node))
         yield path, node
-        for name, value in vars(node).items():
-            if not name.startswith(("_tf_", "_self_")):
-                yield from _walk(value, _join(path, name), seen)
+        for name, value in _attributes(node).items():
+            yield from _walk(value, _join(path, name), seen)
 
 
 def variables(root: Any) -> dict[str, tf.Variable]:
@@ -97,7 +96,7 @@ def _collect_trainable(node: Any, found: list[Any], seen: set[int]) -> None:
         for value in node:
             _collect_trainable(value, found, seen)
     elif isinstance(node, tf.Module):
-        for value in vars(node).values():
+        for value in _attributes(node).values():
             _collect_trainable(value, found, seen)
 
 
@@ -115,7 +114,7 @@ def regularization_losses(root: Any) -> list[tf.Tensor]:
     elif isinstance(root, (list, tuple)):
         children = list(root)
     elif isinstance(root, tf.Module):
-        children = list(vars(root).values())
+        children = list(_attributes(root).values())
     else:
         return []
     return [loss for child in children for loss in regularization_losses(child)]
@@ -157,6 +156,11 @@ def as_tf(variable: Any) -> tf.Variable:
 def name_of(variable: Any) -> str:
     """A variable's name for people: Keras's path where there is one."""
     return str(getattr(variable, "path", None) or variable.name).removesuffix(":0")
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    """An object's attributes without those of TensorFlow's own bookkeeping."""
+    return {k: v for k, v in vars(node).items() if not k.startswith(("_tf_", "_self_"))}
 
 
 def _is_optimizer(node: Any) -> bool:

@@ -114,7 +114,7 @@ def takes_training(model: Any) -> bool:
     """Whether `model(x, training=...)` is possible."""
     if state.is_keras(model):
         return True
-    call = getattr(type(model), "__call__", model)
+    call = model if inspect.isroutine(model) else type(model).__call__
     try:
         parameters = inspect.signature(call).parameters.values()
     except (TypeError, ValueError):

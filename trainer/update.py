@@ -63,8 +63,8 @@ def accumulate(
         return grads, groups, extras
 
     grads, groups, extras = _over_parts(one, batch, parts, seeds)
-    merged = [_mean_gradient(per_group, groups) for per_group in zip(*grads)]
-    unreached = [state.name_of(v) for v, g in zip(variables, merged) if g is None]
+    merged = [_mean_gradient(per_group, groups) for per_group in zip(*grads, strict=True)]
+    unreached = [state.name_of(v) for v, g in zip(variables, merged, strict=True) if g is None]
     if len(unreached) == len(variables):
         raise ValueError(
             f"no gradient reaches any of the {len(variables)} variables ({', '.join(unreached[:5])}"
@@ -134,7 +134,7 @@ def by_count(terms: Sequence[Sums]) -> list[Sums]:
 def _mean_gradient(per_group: Sequence[Any], groups: Sequence[Sums]) -> Any:
     means = [
         _scale(g, tf.math.reciprocal_no_nan(tf.cast(s.count, tf.float32)))
-        for g, s in zip(per_group, groups)
+        for g, s in zip(per_group, groups, strict=True)
         if g is not None
     ]
     if len(means) < 2:
@@ -170,7 +170,7 @@ def _over_parts(
         with seeds.part(index):
             new = tf.nest.flatten(one(part))
         present = [tf.convert_to_tensor(x) for x in new if x is not None]
-        return [a + b for a, b in zip(sums, present)]
+        return [a + b for a, b in zip(sums, present, strict=True)]
 
     sums = [x for x in flat if x is not None]
     if whole > 1:

@@ -1,0 +1,132 @@
+"""n steps in one call: the same numbers however they are cut, and nothing compiled twice."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer.loop import Loop, StepOutput
+from trainer.sums import Sums
+
+MODES = ["graph", "step", "loop"]
+DATA = np.random.default_rng(0).normal(size=(20, 4, 3)).astype("float32")
+
+
+def _fetch(args, i, rows):
+    return tf.gather(args[0], i)
+
+
+def _make(mode, capacity=16):
+    w = tf.Variable([1.0, 2.0, 3.0])
+    counter = tf.Variable(0, dtype=tf.int64)
+
+    def step(batch, number):
+        w.assign(0.9 * w + 0.1 * tf.reduce_mean(batch, 0) + 1e-3 * tf.cast(number, tf.float32))
+        sums = {"loss": Sums.of(batch @ w[:, None]), "table": tf.cast(tf.round(batch[0]), tf.int32)}
+        return StepOutput(sums, {"number": tf.cast(number, tf.float32)}, ())
+
+    return Loop(step, _fetch, 4, counter=counter, mode=mode, capacity=capacity), w, counter
+
+
+def _run(mode, cuts):
+    loop, w, counter = _make(mode)
+    at, columns = 0, []
+    for n in cuts:
+        columns.append(loop((tf.constant(DATA),), at, n))
+        at += n
+    totals = np.concatenate([c.sums["loss"].total for c in columns])
+    numbers = np.concatenate([c.scalars["number"] for c in columns])
+    table = sum(c.carried["table"] for c in columns)
+    return w.numpy(), int(counter), totals, numbers, table, loop.traces
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_cuts_do_not_change_bits_or_retrace(mode):
+    """16 steps in one call or in 5 + 1 + 10, bit for bit, with one trace."""
+    whole, cut = _run(mode, [16]), _run(mode, [5, 1, 10])
+    for a, b in zip(whole, cut, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert whole[-1] == 1
+    np.testing.assert_array_equal(whole[3], np.arange(16))
+    assert whole[1] == 16
+
+
+def test_modes_agree_with_numpy():
+    w, expected = np.array([1.0, 2.0, 3.0]), []
+    for i in range(16):
+        w = 0.9 * w + 0.1 * DATA[i].mean(0) + 1e-3 * i
+        expected.append(np.sum(DATA[i] @ w))
+    for mode in MODES:
+        found = _run(mode, [16])
+        np.testing.assert_allclose(found[0], w, rtol=1e-5)
+        np.testing.assert_allclose(found[2], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(found[4], np.round(DATA[:16, 0]).astype(int).sum(0))
+
+
+def test_xla_compiles_each_loop_once_whatever_n_and_start_are():
+    """Counts XLA's compilations, by the modules it dumps, in a process of its own."""
+    script = """
+        import os, sys, tempfile, glob
+        folder = tempfile.mkdtemp()
+        os.environ["XLA_FLAGS"] = f"--xla_dump_to={folder}"
+        import numpy as np, tensorflow as tf
+        from trainer.loop import Loop, StepOutput
+        from trainer.sums import Sums
+        w, counter = tf.Variable([1.0]), tf.Variable(0, dtype=tf.int64)
+        rate = tf.Variable(0.1)
+        def step(batch, number):
+            w.assign_sub(rate * tf.reduce_mean(batch, 0))
+            return StepOutput({"loss": Sums.of(batch)}, {}, ())
+        def compiled():
+            return len(glob.glob(folder + "/*before_optimizations.txt"))
+        for mode in ("step", "loop"):
+            loop = Loop(step, lambda args, i, rows: tf.gather(args[0], i), 4, counter=counter,
+                        mode=mode, capacity=8)
+            data = (tf.ones([20, 4, 1]),)
+            loop(data, 0, 1)
+            once = compiled()
+            for first, n in ((0, 2), (3, 8), (11, 1), (12, 5)):
+                rate.assign(0.1 * n)
+                loop(data, first, n)
+            print(mode, once, compiled())
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
+    )
+    for line in done.stdout.splitlines():
+        mode, once, later = line.split()
+        assert int(once) > 0, f"XLA dumped nothing in mode {mode}: the count means nothing"
+        assert once == later, f"mode {mode} compiled again: {line}"
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_outputs_are_stacked():
+    loop = Loop(
+        lambda batch, number: StepOutput({}, {}, {"double": 2 * batch}), _fetch, 4, capacity=8
+    )
+    found = loop((tf.constant(DATA),), 3, 5).outputs["double"]
+    np.testing.assert_array_equal(found, 2 * DATA[3:8])
+
+
+def test_xla_failure_gives_up_to_another_loop_or_says_so():
+    def step(batch, number):
+        text = tf.strings.length(tf.strings.as_string(batch))
+        return StepOutput({"length": Sums.of(text)}, {}, ())
+
+    args = (tf.constant(DATA),)
+    plain = Loop(step, _fetch, 4)
+    seen = []
+    loop = Loop(step, _fetch, 4, mode="loop", give_up=lambda e: seen.append(e) or plain)
+    found = [loop(args, 0, 2).sums["length"].total for _ in range(2)]
+    np.testing.assert_array_equal(found[0], plain(args, 0, 2).sums["length"].total)
+    assert len(seen) == 1
+    with pytest.raises(RuntimeError, match="jit=False"):
+        Loop(step, _fetch, 4, mode="loop")(args, 0, 2)
+
+
+def test_more_steps_than_the_capacity_are_refused():
+    with pytest.raises(ValueError, match="1 to 16"):
+        _make("graph")[0]((tf.constant(DATA),), 0, 17)
