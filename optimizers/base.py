@@ -163,13 +163,12 @@ class Optimizer(tf.Module):
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """Iterations, learning rate, averages, then the slots of each variable: Keras's order."""
+        """Iterations, learning rate (unless a schedule gives it), then slot by slot."""
         found = [self.iterations]
         if isinstance(self._learning_rate, tf.Variable):
             found.append(self._learning_rate)
-        found += self._slots.get("average", [])
-        own = [values for slot, values in self._slots.items() if slot != "average"]
-        found += [slot for group in zip(*own, strict=True) for slot in group]
+        for slots in self._slots.values():
+            found += slots
         return found + self.extra_variables()
 
     def extra_variables(self) -> list[tf.Variable]:

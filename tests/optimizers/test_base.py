@@ -1,0 +1,208 @@
+"""What surrounds the rule: rate, slots, order, decay, averages, missing gradients, errors."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import optimizers
+from optimizers import schedules
+
+
+@pytest.fixture
+def weights():
+    return [
+        tf.Variable([[1.0, 2.0]], name="dense/kernel"),
+        tf.Variable([3.0, 4.0], name="dense/bias"),
+    ]
+
+
+@pytest.fixture
+def ones(weights):
+    return [tf.ones_like(w) for w in weights]
+
+
+def values(weights):
+    return np.concatenate([np.ravel(w) for w in weights])
+
+
+def test_a_new_rate_needs_no_retracing(weights, ones):
+    optimizer = optimizers.SGD(0.5)
+    traces = []
+
+    @tf.function
+    def step():
+        traces.append(1)
+        optimizer.apply(ones, weights)
+
+    step()
+    np.testing.assert_allclose(values(weights), [0.5, 1.5, 2.5, 3.5])
+    optimizer.learning_rate = 2.0
+    step()
+    np.testing.assert_allclose(values(weights), [-1.5, -0.5, 0.5, 1.5])
+    assert len(traces) == 1
+    assert optimizer.learning_rate.dtype == tf.float32 and float(optimizer.learning_rate) == 2.0
+
+
+def test_a_schedule_is_not_changed_by_a_number():
+    scheduled = optimizers.SGD(lambda step: 0.1 * tf.cast(step + 1, tf.float32))
+    np.testing.assert_allclose(scheduled.learning_rate, 0.1)
+    with pytest.raises(TypeError, match=r"learning_rate=0\.2 cannot replace the schedule"):
+        scheduled.learning_rate = 0.2
+    with pytest.raises(TypeError, match="cannot become a schedule"):
+        optimizers.SGD(0.1).learning_rate = schedules.Constant(0.2)
+    assert scheduled.schedule is not None and optimizers.SGD().schedule is None
+
+
+def test_clip_then_decay_then_update_then_average(weights):
+    optimizer = optimizers.SGD(0.5, weight_decay=0.1, clipvalue=1.0, use_ema=True)
+    for grad in (3.0, -0.5):
+        before = values(weights)
+        optimizer.apply([tf.fill(w.shape, grad) for w in weights], weights)
+        decayed = before - before * 0.1 * 0.5
+        np.testing.assert_allclose(values(weights), decayed - 0.5 * min(grad, 1.0), rtol=1e-6)
+        if grad == 3.0:
+            first = values(weights)
+    average = values(optimizer.slots["average"])
+    np.testing.assert_allclose(average, 0.99 * first + 0.01 * values(weights), rtol=1e-6)
+    optimizer.finalize_variable_values(weights)
+    np.testing.assert_array_equal(values(weights), average)
+    assert int(optimizer.iterations) == 2
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_none_leaves_a_variable_alone(jit, weights, ones):
+    optimizer = optimizers.Adam(0.1, weight_decay=0.5, use_ema=True)
+    optimizer.build(weights)
+    step = tf.function(lambda: optimizer.apply([ones[0], None], weights), jit_compile=jit)
+    step()
+    step()
+    np.testing.assert_array_equal(weights[1], [3.0, 4.0])
+    np.testing.assert_array_equal(optimizer.slot("momentum", weights[1]), [0.0, 0.0])
+    np.testing.assert_array_equal(optimizer.slot("average", weights[1]), [3.0, 4.0])
+    assert (weights[0].numpy() < [[1.0, 2.0]]).all()
+
+
+def test_some_of_the_variables(weights, ones):
+    optimizer = optimizers.SGD(1.0, 0.5)
+    optimizer.build(weights)
+    optimizer.build(weights[1:])
+    optimizer.apply(ones[1:], weights[1:])
+    np.testing.assert_array_equal(values(weights), [1.0, 2.0, 2.0, 3.0])
+
+
+def test_slots_are_named_after_variables(weights):
+    optimizer = optimizers.Adam(amsgrad=True, use_ema=True)
+    optimizer.build(weights)
+    slots = ("momentum", "velocity", "velocity_hat")
+    wanted = ["iterations", "learning_rate", "dense/kernel/average", "dense/bias/average"]
+    wanted += [f"dense/{w}/{slot}" for slot in slots for w in ("kernel", "bias")]
+    assert [v.name.split(":")[0] for v in optimizer.variables] == wanted
+    theirs = keras.optimizers.Adam(amsgrad=True, use_ema=True)
+    theirs.build([keras.Variable(w) for w in weights])
+    assert len(theirs.variables) == len(wanted)
+    assert not optimizer.trainable_variables
+    assert all(v is not w for v in optimizer.variables for w in weights)
+
+
+def test_a_checkpoint_holds_iterations_rate_and_slots(weights, ones, tmp_path):
+    first, second = optimizers.Nadam(0.1), optimizers.Nadam(0.2)
+    first.apply(ones, weights)
+    second.build(weights)
+    path = tf.train.Checkpoint(optimizer=first).save(str(tmp_path / "c"))
+    tf.train.Checkpoint(optimizer=second).restore(path).assert_existing_objects_matched()
+    for a, b in zip(first.variables, second.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_keras_variables(ones):
+    weights = [keras.Variable([[1.0, 2.0]], name="kernel"), keras.Variable([3.0, 4.0], name="bias")]
+    optimizer = optimizers.SGD(1.0, 0.9, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    tf.function(lambda: optimizer.apply(ones, weights))()  # builds the slots outside the graph
+    np.testing.assert_allclose(values([w.value for w in weights]), [-0.5, 0.0, 2.0, 3.0])
+    assert optimizer.slots["momentum"][0].name.startswith("kernel/momentum")
+
+
+@pytest.mark.parametrize("by", [{"var_names": ["/b.as$"]}, "variable"])
+def test_exclusion_from_weight_decay(by, weights):
+    optimizer = optimizers.SGD(1.0, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(**({"var_list": weights[1:]} if by == "variable" else by))
+    optimizer.apply([tf.zeros_like(w) for w in weights], weights)
+    np.testing.assert_array_equal(values(weights), [0.5, 1.0, 3.0, 4.0])
+    with pytest.raises(ValueError, match="before the optimizer is built"):
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
+
+
+def test_an_exclusion_that_matches_nothing(weights):
+    optimizer = optimizers.SGD(1.0, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "norm"])
+    with pytest.raises(ValueError, match=r"'norm' is found in no variable name.*dense/kernel"):
+        optimizer.build(weights)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("name", optimizers.names())
+def test_other_dtypes_of_variables(name, fused):
+    for dtype in (tf.float64, tf.bfloat16):
+        optimizer = optimizers.get(name)
+        optimizer.fused = fused
+        weight = tf.Variable([1.0, -2.0], dtype=dtype)
+        optimizer.apply([tf.constant([0.5, 0.5])], [weight])
+        assert np.isfinite(weight.numpy().astype(float)).all()
+        assert float(tf.reduce_sum(tf.abs(weight - [1.0, -2.0]))) > 0 or dtype == tf.bfloat16
+
+
+def test_misuse(weights, ones):
+    optimizer = optimizers.SGD()
+    assert not optimizer.built and optimizer.slots == {}
+    with pytest.raises(ValueError, match="1 grads for 2 variables"):
+        optimizer.apply(ones[:1], weights)
+    with pytest.raises(ValueError, match="every gradient is None"):
+        optimizer.apply([None, None], weights)
+    with pytest.raises(ValueError, match="'other' of shape"):
+        optimizer.apply([tf.ones([1])], [tf.Variable([1.0], name="other")])
+    with pytest.raises(ValueError, match="slot 'momentum' is unknown"):
+        optimizer.slot("momentum", weights[0])
+    with pytest.raises(ValueError, match="same variable twice"):
+        optimizers.SGD().build([weights[0], weights[0]])
+    with pytest.raises(ValueError, match="variables is empty"):
+        optimizers.SGD().build([])
+    with pytest.raises(TypeError, match=r"only tf\.Variable and Keras variables"):
+        optimizers.SGD().build([tf.constant(1.0)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": -0.1}, "learning_rate=-0.1 must be finite"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be finite"),
+        ({"weight_decay": -1}, "weight_decay=-1 must be"),
+        ({"clipnorm": 0}, "clipnorm=0 must be positive"),
+        ({"clipnorm": 1.0, "clipvalue": 1.0}, "clipnorm and clipvalue are set together"),
+        ({"ema_momentum": 1.5}, r"ema_momentum=1.5 must lie in \[0.0, 1.0\]"),
+        ({"ema_overwrite_frequency": 5}, "needs use_ema=True"),
+        ({"momentum": 1.5}, "momentum=1.5 must lie"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        optimizers.SGD(**arguments)
+
+
+def test_bad_arguments_of_other_rules():
+    with pytest.raises(TypeError, match="must be a number or a schedule"):
+        optimizers.Adam("fast")
+    for bad in ({"beta_1": 1.0}, {"beta_2": -0.1}, {"epsilon": -1.0}):
+        name, value = next(iter(bad.items()))
+        for cls in (optimizers.Adam, optimizers.Nadam, optimizers.Adamax):
+            with pytest.raises(ValueError, match=f"{name}={value} must"):
+                cls(**bad)
+    with pytest.raises(ValueError, match="without decay use Adam"):
+        optimizers.AdamW(weight_decay=None)
+    with pytest.raises(ValueError, match="beta_1=0 leaves"):
+        optimizers.Lion(beta_1=0.0)
+    with pytest.raises(ValueError, match="initial_accumulator_value=-1 must be"):
+        optimizers.Adagrad(initial_accumulator_value=-1)

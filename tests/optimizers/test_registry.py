@@ -1,0 +1,41 @@
+"""Names to optimizers, with Keras's defaults."""
+
+from __future__ import annotations
+
+import inspect
+
+import keras
+import pytest
+
+import optimizers
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_names_and_defaults_are_keras_s(name):
+    optimizer = optimizers.get(name.lower())
+    assert type(optimizer) is getattr(optimizers, name) and optimizer.name == name.lower()
+    ours = inspect.signature(type(optimizer)).parameters
+    theirs = inspect.signature(getattr(keras.optimizers, name)).parameters
+    left_out = {"loss_scale_factor", "gradient_accumulation_steps", "kwargs"}
+    assert set(ours) == set(theirs) - left_out
+    assert {n: p.default for n, p in ours.items()} == {n: theirs[n].default for n in ours}
+    assert [n for n in theirs if n in ours][:2] == list(ours)[:2]
+
+
+def test_objects_classes_and_configs():
+    adam = optimizers.Adam(0.5)
+    assert optimizers.get(adam) is adam
+    assert isinstance(optimizers.get(optimizers.SGD), optimizers.SGD)
+    config = {"class_name": "SGD", "config": {"learning_rate": 0.25}}
+    assert float(optimizers.get(config).learning_rate) == 0.25
+    theirs = keras.optimizers.SGD()
+    assert optimizers.get(theirs) is theirs
+
+
+def test_unknown_names_show_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'Adam"):
+        optimizers.get("adan")
+    with pytest.raises(ValueError, match="known: "):
+        optimizers.get("zzz")
+    with pytest.raises(TypeError, match="optimizer=None is neither"):
+        optimizers.get(None)

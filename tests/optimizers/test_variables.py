@@ -1,0 +1,58 @@
+"""Distributed variables: each replica updates its own copy, in loops and compiled."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+SCRIPT = """
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import optimizers
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+cases = {
+    "adam": lambda: optimizers.Adam(0.1, weight_decay=0.1, use_ema=True),
+    "nadam": lambda: optimizers.Nadam(0.1, global_clipnorm=1.0),
+}
+for name, make in cases.items():
+    single, alone = tf.Variable([1.0, 2.0]), make()
+    for _ in range(6):
+        alone.apply([tf.constant([1.0, -2.0])], [single])
+    with strategy.scope():
+        weight, optimizer = tf.Variable([1.0, 2.0]), make()
+        optimizer.build([weight])
+
+    def body(i):
+        optimizer.apply([tf.constant([1.0, -2.0])], [weight])
+        return (i + 1,)
+
+    @tf.function
+    def run():
+        looped = lambda: tf.while_loop(lambda i: i < 3, body, (tf.constant(0),))
+        # A compiled function belongs to one device: each replica makes its own.
+        compiled = lambda: tf.function(lambda: body(tf.constant(0)), jit_compile=True)()
+        strategy.run(looped)
+        strategy.run(compiled)
+
+    run()
+    with strategy.scope():
+        body(tf.constant(0))  # outside the replicas
+    body(tf.constant(0))  # outside the strategy: the variables still know their copies
+    for copy in strategy.experimental_local_results(weight):
+        np.testing.assert_allclose(copy, single, rtol=2e-6, err_msg=name)
+    assert [int(v) for v in strategy.experimental_local_results(optimizer.iterations)] == [6, 6]
+print("same")
+"""
+
+
+def test_two_replicas_equal_one():
+    script = textwrap.dedent(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.stdout.strip().endswith("same"), done.stderr[-3000:]
