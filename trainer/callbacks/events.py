@@ -82,7 +82,7 @@ class EventFile:
         if self._file is None:
             tf.io.gfile.makedirs(self.folder)
             name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
-            name += f".{os.getpid()}.{next(_numbers)}.v2"
+            name += f".{os.getpid()}.{next(_numbers):06d}.v2"  # readers sort names as text
             self.path = os.path.join(self.folder, name)
             self._file = tf.io.gfile.GFile(self.path, "wb")
             version = Event(wall_time=time.time(), file_version="brain.Event:2")

@@ -9,11 +9,20 @@ import tensorflow as tf
 def sums_of(request):
     """`sums_of(metric, y_true, y_pred, weight=None)`: its sums as float64 arrays."""
 
+    compiled = {}
+
     def run(metric, y_true, y_pred, weight=None):
+        args = [None if a is None else tf.constant(a) for a in (y_true, y_pred, weight)]
         fn = metric
         if request.param != "plain":
-            fn = tf.function(metric, autograph=False, jit_compile=request.param == "xla")
-        args = [None if a is None else tf.constant(a) for a in (y_true, y_pred, weight)]
+            if metric not in compiled:
+                compiled[metric] = tf.function(
+                    metric,
+                    autograph=False,
+                    jit_compile=request.param == "xla",
+                    reduce_retracing=True,  # the second size is traced with the batch unknown
+                )
+            fn = compiled[metric]
         return tf.nest.map_structure(lambda t: np.asarray(t, np.float64), fn(*args))
 
     return run

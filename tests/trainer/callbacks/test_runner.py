@@ -1,0 +1,191 @@
+"""Callbacks: order, what each one sees, and what happens when one fails."""
+
+import keras
+import pytest
+
+from trainer.callbacks import (
+    At,
+    Callback,
+    CallbackError,
+    Callbacks,
+    Control,
+    EarlyStopping,
+    Every,
+    LambdaCallback,
+    TensorBoard,
+)
+from trainer.callbacks.triggers import NEVER, Moment
+
+
+class Recorder(Callback):
+    """Notes every call in a shared list."""
+
+    def __init__(self, name, when, notes, fail=(), stop=None):
+        self.name, self.when, self.notes, self.fail, self.stop = name, when, notes, fail, stop
+
+    def note(self, *what):
+        self.notes.append((self.name, *what))
+        if what[0] in self.fail:
+            raise OSError(f"{self.name} has no room")
+
+    def on_train_begin(self, run):
+        self.note("begin")
+
+    def __call__(self, report):
+        self.note("call", report.step, report.steps["step"].tolist())
+        return Control(stop=self.stop) if report.step == 10 and self.stop else None
+
+    def on_train_end(self, report):
+        self.note("end", report.step)
+
+
+def test_each_is_called_in_order_with_the_steps_it_has_not_seen(fit, make_run):
+    notes = []
+    a = Recorder("a", Every(steps=4), notes)
+    b = Recorder("b", Every(steps=5), notes)
+    fit([a, b], make_run(total_steps=20))
+    calls = [note for note in notes if note[1] == "call"]
+    assert calls[:3] == [
+        ("a", "call", 4, [1, 2, 3, 4]),
+        ("b", "call", 5, [1, 2, 3, 4, 5]),
+        ("a", "call", 8, [5, 6, 7, 8]),
+    ]
+    assert [c[0] for c in calls if c[2] == 20] == ["a", "b"]
+    for name in "ab":  # every step is seen exactly once
+        assert [s for c in calls if c[0] == name for s in c[3]] == list(range(1, 21))
+    assert notes[:2] == [("a", "begin"), ("b", "begin")]
+    assert notes[-2:] == [("a", "end", 20), ("b", "end", 20)]
+
+
+def test_next_is_the_nearest_and_never_without_callbacks():
+    callbacks = Callbacks([LambdaCallback(print, when=At(9)), LambdaCallback(print, when=At(7))])
+    assert callbacks.next(Moment(step=3)) == 7
+    assert callbacks.next(Moment(step=7)) == 9
+    assert Callbacks(None).next(Moment(step=3)) == NEVER == Callbacks([]).seen
+
+
+def test_seconds_are_counted_from_a_callbacks_own_last_call(fit, make_run):
+    notes = []
+    fit([Recorder("a", Every(seconds=4), notes), Recorder("b", Every(steps=3), notes)], make_run())
+    assert [n[2] for n in notes if n[:2] == ("a", "call")] == [4, 8, 12, 16, 20, 24, 28]
+
+
+def test_a_stop_still_calls_the_others(fit, make_run):
+    notes = []
+    callbacks = [
+        Recorder("a", Every(epochs=1), notes, stop="enough"),
+        Recorder("b", Every(epochs=1), notes, stop="too much"),
+    ]
+    history = fit(callbacks, make_run())
+    assert history.stopped == "enough; too much"
+    assert [n[:3] for n in notes[2:]] == [
+        ("a", "call", 10),
+        ("b", "call", 10),
+        ("a", "end", 10),
+        ("b", "end", 10),
+    ]
+
+
+def test_a_failure_names_the_callback_and_the_step_and_ends_the_rest(fit, make_run):
+    notes = []
+    callbacks = [
+        Recorder("a", Every(steps=4), notes, fail=("call",)),
+        Recorder("b", Every(steps=4), notes),
+    ]
+    with pytest.raises(CallbackError, match=r"Recorder failed at step 4: OSError: a has") as caught:
+        fit(callbacks, make_run())
+    assert "trained so far is kept" in str(caught.value)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert [n[:2] for n in notes[3:]] == [("a", "end"), ("b", "end")]
+
+
+def test_a_wrong_return_value_is_an_error(fit, make_run):
+    wrong = LambdaCallback(lambda report: "stop", when=Every(steps=4))
+    with pytest.raises(CallbackError, match=r"returned 'stop'; return Control\(stop=...\) or None"):
+        fit([wrong], make_run())
+
+
+def test_every_on_train_end_is_called_and_the_first_failure_raised(fit, make_run):
+    notes = []
+    callbacks = [Recorder(n, At(1), notes, fail=("end",) if n != "c" else ()) for n in "abc"]
+    with pytest.raises(CallbackError, match=r"(?s)when training ended.*a has.*and also.*b has"):
+        fit(callbacks, make_run())
+    assert [n[0] for n in notes if n[1] == "end"] == ["a", "b", "c"]
+
+
+def test_an_interrupt_is_never_hidden_by_a_failing_end(fit, make_run):
+    callbacks = [Recorder("a", At(1), [], fail=("end",))]
+    with pytest.raises(KeyboardInterrupt) as caught:
+        fit(callbacks, make_run(), fail_at=5)
+    if hasattr(caught.value, "add_note"):
+        assert "a has no room" in caught.value.__notes__[0]
+
+
+def test_only_what_began_is_ended(fit, make_run):
+    notes = []
+    callbacks = [Recorder(n, At(1), notes, fail=("begin",) if n == "b" else ()) for n in "abc"]
+    with pytest.raises(CallbackError, match="when training began: OSError: b has"):
+        fit(callbacks, make_run())
+    assert [n[:2] for n in notes] == [("a", "begin"), ("b", "begin"), ("a", "end")]
+
+
+def test_a_trigger_that_does_not_go_on_is_refused(fit, make_run):
+    class Stuck:
+        def next(self, moment):
+            return moment.step
+
+        def due(self, moment):
+            return True
+
+    with pytest.raises(ValueError, match="LambdaCallback gave step 0 as the next after step 0"):
+        fit([LambdaCallback(print, when=Stuck())], make_run())
+
+
+@pytest.mark.parametrize(
+    ("monitor", "validates", "message"),
+    [
+        ("val_los", True, "monitors 'val_los'.*Did you mean 'val_loss'"),
+        ("val_auc", False, "Give fit validation_data"),
+        ("zzz", True, "it reports loss, accuracy, learning_rate, val_loss, val_accuracy.$"),
+    ],
+)
+def test_a_missing_monitor_is_refused_before_anything_begins(
+    fit, make_run, monitor, validates, message
+):
+    notes = []
+    callbacks = [Recorder("a", At(1), notes), EarlyStopping(monitor, mode="max")]
+    with pytest.raises(ValueError, match=message):
+        fit(callbacks, make_run(validates=validates))
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (TensorBoard, r"callbacks\[1\] is the class TensorBoard; pass an instance"),
+        (keras.callbacks.EarlyStopping(), r"callbacks\[1\] is a Keras callback \(EarlyStopping\)"),
+        (print, r"plain function.*LambdaCallback\(fn, when="),
+        ("tensorboard", "must be a Callback instance"),
+    ],
+)
+def test_refuses_what_is_no_callback(thing, message):
+    with pytest.raises(TypeError, match=message):
+        Callbacks([LambdaCallback(print), thing])
+
+
+def test_refuses_no_list_and_the_same_one_twice():
+    with pytest.raises(TypeError, match="pass a list"):
+        Callbacks("tensorboard")
+    one = LambdaCallback(print)
+    with pytest.raises(ValueError, match="twice"):
+        Callbacks([one, one])
+    assert list(Callbacks(one)) == [one]
+
+
+def test_memory_is_kept_by_class_and_number():
+    first, second = EarlyStopping(), EarlyStopping("loss")
+    second.best, second.wait = 0.5, 2
+    memory = Callbacks([first, second]).memory()
+    other, again = EarlyStopping(), EarlyStopping("loss")
+    Callbacks([LambdaCallback(print), other, again]).load_memory(memory)
+    assert (again.best, again.wait, other.best) == (0.5, 2, None)

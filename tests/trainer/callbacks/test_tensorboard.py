@@ -1,0 +1,115 @@
+"""TensorBoard: what its own reader finds in the files, and errors of the thread."""
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from trainer.callbacks import CallbackError, LambdaCallback, TensorBoard
+
+
+def scalars(folder):
+    """Tag -> (steps, values), as TensorBoard reads them."""
+    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    found = {tag: reader.Scalars(tag) for tag in reader.Tags()["scalars"]}
+    return {tag: ([e.step for e in s], [e.value for e in s]) for tag, s in found.items()}
+
+
+def validate(step):
+    return {"val_loss": 2 / step, "val_accuracy": 0.25}
+
+
+def test_every_step_every_epoch_and_every_validation(fit, make_run, tmp_path):
+    history = fit([TensorBoard(tmp_path)], make_run(), validate)
+    train, validation = scalars(tmp_path / "train"), scalars(tmp_path / "validation")
+    assert train["loss"][0] == list(range(1, 31))
+    np.testing.assert_array_equal(train["loss"][1], history.steps["loss"])
+    assert train["epoch/loss"][0] == [10, 20, 30]
+    np.testing.assert_allclose(train["epoch/loss"][1], history.history["loss"], rtol=1e-6)
+    np.testing.assert_allclose(validation["loss"][1], history.history["val_loss"], rtol=1e-6)
+    assert validation["loss"][0] == validation["epoch/loss"][0] == [10, 20, 30]
+    assert train["speed/steps_per_second"][1][0] == 1.0
+    shared = {"loss", "accuracy", "epoch/loss", "epoch/accuracy"}
+    assert validation.keys() == shared  # each in one chart with train's
+    assert train.keys() == shared | {"speed/steps_per_second"}
+
+
+def test_is_readable_while_training(fit, make_run, tmp_path):
+    seen = []
+
+    def look(report):
+        if report.step == 20:
+            for _ in range(200):  # the thread may still be at work
+                found = scalars(tmp_path / "train")
+                if found and found["loss"][0][-1] == 20:
+                    break
+            seen.append(found["loss"][0])
+
+    fit([TensorBoard(tmp_path), LambdaCallback(look)], make_run(), validate)
+    assert seen == [list(range(1, 21))]
+
+
+def test_a_second_fit_goes_on_and_a_resumed_one_replaces(fit, make_run, tmp_path):
+    board = TensorBoard(tmp_path)
+    fit([board], make_run(total_steps=20, epochs=2))
+    fit([board], make_run(start_step=20, total_steps=30))
+    assert scalars(tmp_path / "train")["loss"][0] == list(range(1, 31))
+    fit([board], make_run(start_step=10, total_steps=25))
+    assert scalars(tmp_path / "train")["loss"][0] == list(range(1, 26))
+
+
+@pytest.mark.parametrize(
+    ("update_freq", "steps"), [("batch", range(1, 31)), (7, range(7, 30, 7)), ("epoch", None)]
+)
+def test_writes_as_often_as_asked(fit, make_run, tmp_path, update_freq, steps):
+    fit([TensorBoard(tmp_path, update_freq=update_freq)], make_run(), validate)
+    train = scalars(tmp_path / "train")
+    assert train["epoch/loss"][0] == [10, 20, 30]
+    assert ("loss" in train) == (steps is not None)
+    if steps is not None:
+        assert train["loss"][0] == list(steps)
+
+
+def test_an_unfinished_epoch_is_written_too(fit, make_run, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit([TensorBoard(tmp_path)], make_run(), validate, fail_at=27)
+    train = scalars(tmp_path / "train")
+    last = train["loss"][0][-1]
+    assert train["loss"][0] == list(range(1, last + 1))
+    assert last > 20
+    assert train["epoch/loss"][0] == [10, 20]
+
+
+def test_blocks_do_not_show(fit, make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("trainer.callbacks.tensorboard.BLOCK", 3)
+    fit([TensorBoard(tmp_path)], make_run())
+    assert scalars(tmp_path / "train")["loss"][0] == list(range(1, 31))
+
+
+def test_an_error_of_the_thread_is_raised_in_fit(fit, make_run, tmp_path):
+    def delete(report):
+        shutil.rmtree(tmp_path / "train", ignore_errors=True)
+
+    run = make_run(epochs=500, total_steps=5000)
+    with pytest.raises(CallbackError, match=r"TensorBoard failed at step .*FileNotFoundError"):
+        fit([TensorBoard(tmp_path), LambdaCallback(delete)], run)
+    assert not any(t.name == "tensorboard" for t in threading.enumerate())
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(fit, make_run, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(CallbackError, match="callback TensorBoard failed"):
+        fit([TensorBoard(tmp_path / "file")], make_run())
+
+
+def test_closing_joins_the_thread(fit, make_run, tmp_path):
+    fit([TensorBoard(tmp_path)], make_run())
+    assert not any(t.name == "tensorboard" for t in threading.enumerate())
+
+
+@pytest.mark.parametrize("update_freq", [0, 1.5, True, "step", None])
+def test_refuses(update_freq):
+    with pytest.raises(ValueError, match="update_freq="):
+        TensorBoard(update_freq=update_freq)
