@@ -80,7 +80,9 @@ def test_fetch_compiles_once_for_all_limits_starts_and_epochs(kind, rows, shuffl
 
     compiled = {
         size: tf.function(
-            lambda args, steps, size=size: total(args, steps, size), jit_compile=True, autograph=False
+            lambda args, steps, size=size: total(args, steps, size),
+            jit_compile=True,
+            autograph=False,
         )
         for size in (8, 2)
     }
@@ -123,7 +125,9 @@ def test_slices_of_one_compiled_program_agree_whatever_the_start(rows):
     for k in range(16):
         np.testing.assert_array_equal(fn(reader.take(1).args, tf.constant(0)), y[4 * k : 4 * k + 4])
     text = fn.experimental_get_compiler_ir(source.reader(0, 3).take(1).args, tf.constant(0))()
-    assert text == fn.experimental_get_compiler_ir(source.reader(0, 9).take(1).args, tf.constant(0))()
+    assert (
+        text == fn.experimental_get_compiler_ir(source.reader(0, 9).take(1).args, tf.constant(0))()
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

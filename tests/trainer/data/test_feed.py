@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from trainer.data import feed as module
 from trainer.data.feed import Feed
 
 
@@ -95,8 +96,6 @@ def test_a_forgotten_feed_ends_its_thread():
 
 
 def test_close_does_not_wait_for_foreign_code_for_ever(monkeypatch):
-    from trainer.data import feed as module
-
     monkeypatch.setattr(module, "_LINGER", 0.05)
     go = threading.Event()
 
@@ -113,9 +112,12 @@ def test_close_does_not_wait_for_foreign_code_for_ever(monkeypatch):
 
 
 def test_the_interpreter_exits_while_threads_work():
-    code = (
-        "import itertools, time\n"
-        "from trainer.data.feed import Feed\n"
+    code = (  # loaded by its path, as the package would import TensorFlow
+        "import importlib.util as u, itertools\n"
+        f"spec = u.spec_from_file_location('feed', {module.__file__!r})\n"
+        "feed_py = u.module_from_spec(spec)\n"
+        "spec.loader.exec_module(feed_py)\n"
+        "Feed = feed_py.Feed\n"
         "feeds = [Feed(lambda hungry: itertools.count()) for _ in range(3)]\n"
         "[feed.get() for feed in feeds]\n"
         "print('done', flush=True)\n"
