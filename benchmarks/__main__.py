@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
     steps = epochs * -(-rows // workload.batch_size)
     out.print(
         f"[bold]{workload.title}[/]: {rows:,} examples, batch {workload.batch_size}, "
-        f"{epochs} epochs, {steps:,} steps"
+        f"{epochs} epoch{'s' if epochs > 1 else ''}, {steps:,} steps"
     )
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     log_dir = pathlib.Path(given.log_dir) / f"{workload.name}-{stamp}"

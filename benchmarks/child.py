@@ -110,8 +110,8 @@ class Server:
         return {name: float(value) for name, value in self.peer.evaluate().items()}
 
     def finish(self) -> dict[str, Any]:
-        """The process's peak memory."""
-        return {"peak_mb": machine.peak_mb()}
+        """The process's peak memory, and the settings that were in force in the end."""
+        return {"peak_mb": machine.peak_mb(), "settings": self.peer.describe()}
 
 
 def prepare(workload: Any, data: Any, folder: pathlib.Path, seed: int) -> None:

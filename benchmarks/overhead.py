@@ -30,6 +30,8 @@ FEATURES: dict[str, list[str]] = {
     "all": ["metrics", "progress", "tensorboard"],
 }
 STEPS_PER_CALL = 500
+# --jit -> the Trainer's argument.
+JIT: dict[str, str | bool] = {"loop": "loop", "step": "step", "graph": False, "auto": "auto"}
 
 
 def define_flags() -> None:
@@ -38,6 +40,9 @@ def define_flags() -> None:
     flags.DEFINE_list("features", list(FEATURES), f"What to measure, besides {BARE!r}.")
     flags.DEFINE_integer("rounds", 7, "Timed rounds of each.", lower_bound=1)
     flags.DEFINE_integer("steps", None, "Steps of a round, about.", lower_bound=1)
+    flags.DEFINE_enum(
+        "jit", "loop", list(JIT), "How all are compiled; one way, so that only features differ."
+    )
     flags.DEFINE_integer("steps_per_call", STEPS_PER_CALL, "Of a compiled call.", lower_bound=1)
     flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
     flags.DEFINE_string("out", None, "Folder for overhead.json; none is written without it.")
@@ -59,6 +64,7 @@ def main(argv: Sequence[str]) -> int:
         rounds=given.rounds,
         steps=given.steps,
         steps_per_call=given.steps_per_call,
+        jit=JIT[given.jit],
         data_dir=given.data_dir,
     )
     out = tables.console()
@@ -67,6 +73,7 @@ def main(argv: Sequence[str]) -> int:
         "machine": machine.facts(),
         "versions": machine.versions(),
         "steps_per_call": given.steps_per_call,
+        "jit": given.jit,
         "workloads": {given.workload: record},
     }
     tables.show_machine(out, measured)
@@ -85,6 +92,7 @@ def measure(
     rounds: int,
     steps: int | None,
     steps_per_call: int,
+    jit: str | bool,
     data_dir: str | None,
 ) -> dict[str, Any]:
     """The record of a workload whose contenders are features of the Trainer."""
@@ -92,7 +100,11 @@ def measure(
     specs = {
         name: {
             "peer": "ours",
-            "settings": {"features": FEATURES[name], "steps_per_call": steps_per_call},
+            "settings": {
+                "features": FEATURES[name],
+                "steps_per_call": steps_per_call,
+                "jit": jit,
+            },
         }
         for name in names
     }

@@ -68,6 +68,7 @@ def compare(
         folder = pathlib.Path(place)
         child.prepare(workload, data, folder, seed)
         size = epochs * -(-len(data.x_train) // workload.batch_size) // (rounds + 1)
+        tries: list[dict[str, Any]] = []
         batches, round_epochs, steps = harness.round_size(
             len(data.x_train), workload.batch_size, max(1, size)
         )
@@ -82,6 +83,7 @@ def compare(
                 workload.name, folder, batches=part[0], epochs=part[1], grid="short", say=say
             )
             specs["fit_best"]["settings"] = found.get("settings")
+            tries = found.get("tries", [])
         with harness.open_field(workload.name, folder, specs, say) as field:
             harness.start(field)
             first = _weights(field, folder)
@@ -101,6 +103,7 @@ def compare(
         "title": workload.title,
         "batch_size": workload.batch_size,
         "steps_per_round": steps,
+        "search": tries,
         "contenders": {name: field.records[name] for name in contenders},
     }
     return results.summarise(record)
@@ -138,7 +141,8 @@ def show(out: rich.console.Console, record: Mapping[str, Any]) -> None:
                 out.print(f"{tables.label(name)}: {rich.markup.escape(str(entry[kind]))}")
     settings = record["contenders"].get("fit_best", {}).get("settings")
     if settings:
-        out.print(f"Keras's best setting here: {tables.keras_setting(settings)}")
+        tried = len(record.get("search", []))
+        out.print(f"Keras's best setting of {tried} tried: {tables.keras_setting(settings)}")
     out.print(
         f"Speeds are medians of {max(len(e['rounds']) for e in entries.values())} rounds of "
         f"{record['steps_per_round']:,} steps, in turns.\n"

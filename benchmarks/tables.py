@@ -67,6 +67,9 @@ def show_workload(
     best = contenders.get("fit_best", {}).get("settings")
     if best:
         out.print(f"  Keras's best setting here: {keras_setting(best)}")
+    compiled = contenders.get("ours", {}).get("settings", {}).get("compiled", {}).get("train")
+    if compiled:
+        out.print(f"  ours compiled as: {compiled}")
     out.print()
 
 

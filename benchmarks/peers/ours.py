@@ -75,10 +75,14 @@ class Ours(Peer):
         return self.trainer.evaluate(self.data.x_test, self.data.y_test, batch_size=256, verbose=0)
 
     def describe(self) -> dict[str, Any]:
-        """The settings."""
+        """The settings, and how the Trainer chose to compile so far."""
         return {
             "features": list(self.settings.get("features", self.FEATURES)),
             "jit": self.settings.get("jit", "auto"),
+            "compiled": {
+                verb: f"{choice.mode} ({choice.reason})"
+                for verb, choice in self.trainer.programs.choices.items()
+            },
             "layers": "ours" if self.workload.own_layers else "Keras",
         }
 
