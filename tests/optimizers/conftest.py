@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import optimizers
+
 STEPS = 200
 SHAPES = {"kernel": (7, 3), "bias": (3,), "table": (6, 2), "scale": ()}
 
@@ -86,5 +88,51 @@ def close():
         for name, value in wanted.items():
             error = np.linalg.norm(got[name] - value) / np.linalg.norm(value)
             assert error <= rtol, f"{label} {name}: relative error {error:.2e} > {rtol:.0e}"
+
+    return check
+
+
+@pytest.fixture
+def equals_keras(train, train_keras, close):
+    """equals_keras(name, config): 200 steps as Keras makes them, written, by kernel and compiled.
+
+    The rule as written runs the operations of Keras in its order, so in a plain graph the weights
+    agree to the last bits; TensorFlow's kernels and XLA (which contracts a * b + c) round
+    differently, and 200 steps add that up: their bound is 2e-6 of each variable's norm.
+    """
+
+    def check(name, config):
+        wanted = train_keras(getattr(keras.optimizers, name)(**config))
+        ours = getattr(optimizers, name)
+        written = ours(**config)
+        written.fused = False
+        close(train(written), wanted, 1e-6, "as written")
+        if name in ("SGD", "Adam", "AdamW"):
+            close(train(ours(**config)), wanted, 2e-6, "by kernel")
+        close(train(ours(**config), jit=True), wanted, 2e-6, "compiled")
+
+    return check
+
+
+@pytest.fixture
+def state(rng):
+    """A gradient, a mean and a mean of squares, in float64."""
+    g, m = rng.normal(size=(2, 5, 4))
+    return g, m, rng.uniform(0.5, 2.0, (5, 4))
+
+
+@pytest.fixture
+def single():
+    """single(*arrays): float32 tensors."""
+    return lambda *arrays: [tf.constant(a, tf.float32) for a in arrays]
+
+
+@pytest.fixture
+def near():
+    """near(tensors, *arrays): float32 results of a float64 formula."""
+
+    def check(got, *wanted):
+        for a, b in zip(got, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-7)
 
     return check
