@@ -333,7 +333,7 @@ class Layer(tf.Module):
         """The nest's tensors in `compute_dtype` where floating (or integers, if asked)."""
         if isinstance(tree, (tf.Tensor, tf.Variable, np.ndarray)):
             return self._cast_input(tree, integers)
-        if isinstance(tree, list) and tree and isinstance(tree[0], (bool, int, float)):
+        if isinstance(tree, list) and _is_numbers(tree):
             return self._cast_input(tree, integers)
         if isinstance(tree, Mapping):
             return {k: self._entry(v, integers) for k, v in tree.items()}
@@ -391,6 +391,14 @@ def takes_training(function: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     return any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _is_numbers(tree: list[Any]) -> bool:
+    """Whether a list, perhaps of lists, holds plain numbers: one array, not several inputs."""
+    leaf: Any = tree
+    while isinstance(leaf, list) and leaf:
+        leaf = leaf[0]
+    return isinstance(leaf, (bool, int, float, np.number))
 
 
 def _shape_of(inputs: Any) -> Any:

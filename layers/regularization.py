@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,21 @@ def dropout(x: tf.Tensor, rate: float, seed: Any, noise_shape: Any = None) -> tf
     keep = bits >= tf.constant(min(round(rate * 2**32), 2**32 - 1), tf.uint32)
     scale = tf.cast(1.0 / (1.0 - rate), x.dtype)
     return x * tf.where(keep, scale, tf.zeros([], x.dtype))
+
+
+def normal(shape: tf.Tensor, seed: Any) -> tf.Tensor:
+    """Standard normal draws that are the same in plain TensorFlow and XLA, up to rounding.
+
+    Made from 32-bit integers, which agree where TensorFlow's own normal draws do not, by the
+    transform of Box and Muller 1958.
+    """
+    bits = tf.random.stateless_uniform(
+        tf.concat([[2], shape], 0), seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+    )
+    # 24 bits fill a float32; shifted to (0, 1] so that the logarithm is finite.
+    high = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
+    uniform = (tf.cast(high, tf.float32) + 1.0) * 2.0**-24
+    return tf.sqrt(-2.0 * tf.math.log(uniform[0])) * tf.cos(2.0 * math.pi * uniform[1])
 
 
 class Dropout(Layer):
@@ -155,9 +171,7 @@ class GaussianNoise(Layer):
         """`[b, ...] -> [b, ...]`."""
         if not training or self.stddev == 0.0:
             return inputs
-        noise = tf.random.stateless_normal(
-            tf.shape(inputs), self.next_seed(self.seed), 0.0, self.stddev, alg="philox"
-        )
+        noise = self.stddev * normal(tf.shape(inputs), self.next_seed(self.seed))
         return inputs + tf.cast(noise, inputs.dtype)
 
 
@@ -187,9 +201,7 @@ class GaussianDropout(Layer):
         if not training or self.rate == 0.0:
             return inputs
         stddev = (self.rate / (1.0 - self.rate)) ** 0.5
-        noise = tf.random.stateless_normal(
-            tf.shape(inputs), self.next_seed(self.seed), 1.0, stddev, alg="philox"
-        )
+        noise = 1.0 + stddev * normal(tf.shape(inputs), self.next_seed(self.seed))
         return inputs * tf.cast(noise, inputs.dtype)
 
 
