@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -108,10 +109,14 @@ class Objective:
         for output in self.outputs:
             name, prefix = output.name, f"{output.name}_" if many else ""
             if output.loss is not None:
-                sums = loss_sums(output.loss, targets[name], named[name], weights[name])
+                sums, even = loss_sums(output.loss, targets[name], named[name], weights[name])
                 if many:
                     extras[f"{prefix}loss"] = sums
-                    sums = _per_row(sums, rows, named[name])
+                    # With equally many elements a row, all outputs can share one count, and so
+                    # one backward pass.
+                    if even:
+                        per_row = tf.math.divide_no_nan(rows, sums.count)
+                        sums = Sums(sums.total * per_row, rows)
                 terms.append(Sums(sums.total * output.loss_weight, sums.count))
             detached = tf.stop_gradient(named[name])
             for label, metric, is_weighted in output.metrics:
@@ -191,13 +196,15 @@ class Objective:
         )
 
 
-def loss_sums(loss: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> Sums:
-    """The sums of one loss over a batch.
+def loss_sums(loss: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> tuple[Sums, bool]:
+    """The sums of one loss over a batch, and whether every row counts the same.
 
-    The count is the number of elements (Keras's "sum_over_batch_size"), the sum of a Keras mask
-    where the output carries one, or of the weights for "mean_with_sample_weight".
+    The count is the number of elements (Keras's "sum_over_batch_size"), of unmasked ones where the
+    loss or a Keras output carries a mask, or the sum of weights for "mean_with_sample_weight".
     """
-    values = tf.cast(call_loss(loss, y_true, y_pred), tf.float32)
+    values = call_loss(loss, y_true, y_pred)
+    mask = _mask(loss, y_true, y_pred, values)
+    values = tf.cast(values, tf.float32)
     reduction = getattr(loss, "reduction", "sum_over_batch_size")
     if values.shape.rank == 0:
         raise ValueError(
@@ -215,15 +222,26 @@ def loss_sums(loss: Any, y_true: Any, y_pred: Any, sample_weight: Any) -> Sums:
     if sample_weight is not None:
         weights = spread(tf.cast(sample_weight, tf.float32), values)
         values *= weights
-    mask = getattr(y_pred, "_keras_mask", None)
     if mask is not None:
-        mask = spread(tf.cast(mask, tf.float32), values)
         values, count = values * mask, tf.reduce_sum(mask)
     if reduction == "mean_with_sample_weight" and weights is not None:
         count = tf.reduce_sum(weights if mask is None else weights * mask)
     elif reduction == "sum":
         count = tf.constant(1.0)
-    return Sums(tf.reduce_sum(values), count)
+    even = mask is None and reduction not in ("mean_with_sample_weight", "sum")
+    return Sums(tf.reduce_sum(values), count), even
+
+
+def _mask(loss: Any, y_true: Any, y_pred: Any, values: Any) -> tf.Tensor | None:
+    """Which elements count, float32 in the shape of `values`; None: all.
+
+    A mask travels with a Keras model's output, with a Keras loss's values, or comes from `mask` of
+    a loss of ours (classes that are ignored).
+    """
+    own = loss.mask(y_true, y_pred) if callable(getattr(loss, "mask", None)) else None
+    carried = [getattr(tensor, "_keras_mask", None) for tensor in (y_pred, values)]
+    found = [spread(tf.cast(m, tf.float32), values) for m in (own, *carried) if m is not None]
+    return math.prod(found[1:], start=found[0]) if found else None
 
 
 def call_loss(loss: Any, y_true: Any, y_pred: Any) -> Any:
@@ -237,14 +255,6 @@ def call_loss(loss: Any, y_true: Any, y_pred: Any) -> Any:
 
 def _cast_keeping_mask(y_pred: tf.Tensor) -> tf.Tensor:
     return y_pred if y_pred.dtype == tf.float32 else tf.cast(y_pred, tf.float32)
-
-
-def _per_row(sums: Sums, rows: Any, y_pred: tf.Tensor) -> Sums:
-    # Elements come in equal numbers per row unless masked, so that all outputs can share one count
-    # and need one backward pass. A masked output keeps its own.
-    if getattr(y_pred, "_keras_mask", None) is not None:
-        return sums
-    return Sums(sums.total * tf.math.divide_no_nan(rows, sums.count), rows)
 
 
 def _loss(given: Any) -> Any:

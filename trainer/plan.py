@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pathlib
 import platform
@@ -244,17 +245,16 @@ def _called(op: tf.Operation) -> list[str]:
 
 
 def _product_flops(op: tf.Operation) -> float:
-    """2 x (elements of the output) x (length of the sum), where the shapes are known."""
+    """2 x the product of all sizes that take part, where they are known."""
     out, first = op.outputs[0].shape, op.inputs[0].shape
     if not out.is_fully_defined() or not first.is_fully_defined():
         return 0.0
     if op.type == "Einsum":
-        second = op.inputs[1].shape if len(op.inputs) > 1 else first
-        if not second.is_fully_defined():
-            return 0.0
-        # |A| |B| / |C| is the square of the summed length, times the batch shared by all three.
-        sizes = first.num_elements() * second.num_elements()
-        return 2.0 * (sizes * (out.num_elements() or 1)) ** 0.5
+        inputs = op.node_def.attr["equation"].s.decode().split("->")[0].replace("...", "")
+        sizes: dict[str, int] = {}
+        for letters, value in zip(inputs.split(","), op.inputs, strict=True):
+            sizes.update(zip(letters, value.shape[-len(letters) :], strict=True))
+        return 0.0 if None in sizes.values() else 2.0 * math.prod(sizes.values())
     transposed = op.node_def.attr["transpose_a" if op.type == "MatMul" else "adj_x"].b
     summed = first[-2] if transposed else first[-1]
     return 2.0 * out.num_elements() * summed

@@ -51,6 +51,7 @@ class Programs:
         self._parts = accumulate
         self._gradient_norm = gradient_norm
         self._loops: dict[Any, Loop] = {}
+        self._rows: dict[str, int] = {}  # the most rows of a batch seen
         self._ahead: dict[str, int | None] = {}  # the steps that a choice was made for
         self._said: set[str] = set()
         self._measuring = False
@@ -79,9 +80,17 @@ class Programs:
             if say is not None and (choice is None or new.mode != choice.mode):
                 say(f"compiled as {_SAID[new.mode]}: {new.reason}")
             self.choices[verb] = choice = new
-        loop = self._compiled(verb, fetch, segment.rows, choice.mode)
+        most = self._rows[verb] = max(segment.rows, self._rows.get(verb, 0))
+        # The ragged end of an epoch is one step: not worth a program of its own under XLA.
+        short = self._jit == "auto" and segment.rows < most
+        loop = self._compiled(verb, fetch, segment.rows, "graph" if short else choice.mode)
         loop.trace(segment.args)
         return loop
+
+    @property
+    def loops(self) -> list[Loop]:
+        """Every loop made so far."""
+        return list(self._loops.values())
 
     def _compiled(self, verb: str, fetch: Callable[..., Any], rows: int, mode: str) -> Loop:
         key = (verb, fetch, rows, mode)

@@ -61,15 +61,15 @@ class Supervised(Task):
         """The model on `x`, told whether it trains if it can be told."""
         return self.model(x, training=training) if self._takes_training else self.model(x)
 
-    def build(self, batch: Any, *, train: bool = True) -> None:
+    def build(self, batch: Any, verb: str) -> None:
         """Calls the model once in inference mode, matches losses and metrics, makes the slots."""
         x, y, _ = unpack(batch)
         y_pred = self.call(x, training=False)
         names = getattr(self.model, "output_names", None)
-        if y is not None or train:
+        if verb != "predict":
             self.objective.bind(y, y_pred, names)
             self.metrics = self.objective.metrics
-        if train:
+        if verb == "train":
             self._check_trainable_setup()
             variables = state.trainable_variables(self.model)
             if not variables:

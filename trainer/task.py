@@ -70,12 +70,13 @@ class Task(tf.Module):
             "predict: define it, returning a nest of tensors [batch, ...]"
         )
 
-    def build(self, batch: Any, *, train: bool = True) -> None:
-        """Makes all variables, by running `step` eagerly without its updates; override if costly.
+    def build(self, batch: Any, verb: str) -> None:
+        """Makes all variables, by running a step eagerly without its updates; override if costly.
 
         Args:
             batch: eager tensors of the data's shapes.
-            train: whether optimizers need their slots.
+            verb: "train", "evaluate" or "predict": which step is to be run.
         """
+        steps = {"train": self.step, "evaluate": self.eval_step, "predict": self.predict_step}
         for _ in range(2):  # lazily built modules first, then the slots of their variables
-            self.step(batch, BuildContext(Seeds(0, 0)))
+            steps[verb](batch, BuildContext(Seeds(0, 0)))

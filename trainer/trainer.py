@@ -183,7 +183,9 @@ class Trainer:
             class_weight=class_weight,
         )
         held_out = self._open_validation(validation_data, validation_batch_size or batch_size)
-        self._build(source, y, batch_size, train=True)
+        self._build("train", source, y, batch_size)
+        if held_out is not None:
+            self._build("evaluate", held_out, _targets(validation_data), batch_size)
         position = self._enter(source, steps_per_epoch, new_epoch=goal_steps is None)
         goal = Goal(
             step=None if goal_steps is None else position.step + goal_steps,
@@ -246,7 +248,7 @@ class Trainer:
         try:
             if source.infinite:
                 raise ValueError("x never ends, so it cannot be evaluated on; pass x.take(n).")
-            self._build(source, y, batch_size, train=False)
+            self._build("evaluate", source, y, batch_size)
             return self._evaluate(source, 1, verbose)
         finally:
             source.close()
@@ -261,11 +263,12 @@ class Trainer:
         Returns:
             A NumPy array `[n, ...]`, or a nest of them, as the model's output.
         """
-        source = self._open(x if is_stream(x) else (x,), batch_size=batch_size)
+        plain = is_stream(x) or not isinstance(self.task, Supervised)
+        source = self._open(x if plain else (x,), batch_size=batch_size)
         try:
             if source.infinite:
                 raise ValueError("x never ends, so it cannot be predicted; pass x.take(n).")
-            self._build(source, None, batch_size, train=False)
+            self._build("predict", source, None, batch_size)
             chunks: list[Any] = []
             for loop, segment, first, n in self._calls("predict", source, 1):
                 found = loop(segment.args, first, n).outputs
@@ -292,20 +295,18 @@ class Trainer:
             raise ValueError("validation_data never ends; pass validation_data.take(n).")
         return source
 
-    def _build(self, source: Source, y: Any, rows: int | None, *, train: bool) -> None:
+    def _build(self, verb: str, source: Source, y: Any, rows: int | None) -> None:
         """Makes all variables, outside of any trace, from one batch of the data."""
-        key = f"{train} {source.element_spec}"
+        key = f"{verb} {source.element_spec}"
         if key in self._built:
-            if train:
-                self._check_labels(y)
+            self._check_labels(y)
             return
         batch = source.example(self.task.build_rows or (rows or 32) * self.accumulate)
         modules = state.modules(self.task)
         with handed(modules, Seeds(fold(self.seed, _BUILD), 0).next), state.untouched(self.task):
-            self.task.build(batch, train=train)
+            self.task.build(batch, verb)
         self._built.add(key)
-        if train:
-            self._check_labels(y)
+        self._check_labels(y)
 
     def _check_labels(self, y: Any) -> None:
         """Integer labels out of range would be silent nonsense in a compiled step."""
@@ -352,6 +353,10 @@ class Trainer:
             reader.close()
         if empty:
             raise ValueError("the data gave no batch: pass data with at least one example.")
+
+
+def _targets(data: Any) -> Any:
+    return data[1] if isinstance(data, (tuple, list)) and len(data) in (2, 3) else None
 
 
 def _with_progress(

@@ -1,0 +1,54 @@
+"""Small models and data for the tests of the trainer."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+class Linear(tf.Module):
+    """x @ w + b, built on construction."""
+
+    def __init__(self, features=3, units=2, seed=0):
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.w = tf.Variable(rng.normal(size=(features, units)).astype("float32"), name="w")
+        self.b = tf.Variable(tf.zeros([units]), name="b")
+
+    def __call__(self, x):
+        return x @ self.w + self.b
+
+
+class Sgd:
+    """The smallest thing that is an optimizer: `apply(gradients, variables)`."""
+
+    def __init__(self, rate=0.1):
+        self.rate = rate
+
+    def apply(self, gradients, variables):
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if gradient is not None:
+                variable.assign_sub(self.rate * gradient)
+
+
+@pytest.fixture
+def linear():
+    return Linear
+
+
+@pytest.fixture
+def sgd():
+    return Sgd
+
+
+@pytest.fixture
+def data():
+    """53 rows: batches of 8 leave a ragged last one of 5."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(53, 3)).astype("float32")
+    return x, (x @ rng.normal(size=(3, 2)) + 0.1).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Choices of compile mode that one test remembers must not reach another."""
+    monkeypatch.setenv("GRADLOOP_CACHE_DIR", str(tmp_path / "cache"))
