@@ -14,7 +14,8 @@ from trainer.sums import Sums
 
 def rows(n, seed=0):
     rng = np.random.default_rng(seed)
-    return rng.normal(size=n).astype("f"), rng.integers(0, 64, n).astype("f")
+    scale = 10.0 ** rng.uniform(-12, 12, n)  # so wide that the order of adding shows in float64
+    return (rng.normal(size=n) * scale).astype("f"), rng.integers(0, 64, n).astype("f")
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6))
