@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from trainer.data.segment import Segment
 
 CHUNK_BYTES = 16 << 20  # large enough to hide a call, small enough to be soon there
 MOST_STEPS = 512
+_PATIENCE = 0.005  # seconds; a chunk costs some tenths of a millisecond beside its steps
 
 Run = list[np.ndarray]  # the flat leaves of consecutive batches of one shape, each [m, rows, ...]
 
@@ -63,6 +65,11 @@ class Slab:
             for shape, kind in zip(shapes, kinds, strict=True)
         ]
         self.steps = 0
+        self._began = time.monotonic()
+
+    def is_due(self, first: bool) -> bool:
+        """Whether a waiting reader gets it as it is: the first at once, others not too soon."""
+        return first or time.monotonic() - self._began > _PATIENCE
 
     def add(self, run: Run, start: int) -> int:
         """Copies steps of a run from `start` on, as many as have room; returns how many."""
@@ -89,7 +96,7 @@ def stack(
     """Stacks runs into chunks.
 
     A chunk is given when the run after it is there, since it must know whether it is the last:
-    full, or before a run of another shape, or as soon as the reader waits.
+    full, or before a run of another shape, or soon after the reader waits.
 
     Args:
         runs: the batches.
@@ -98,6 +105,7 @@ def stack(
         most: steps the source has at all, if known.
     """
     dtypes = [leaf.dtype for leaf in tf.nest.flatten(spec)]
+    first = True
     slab: Slab | None = None
     failure: Exception | None = None
     runs = iter(runs)
@@ -109,7 +117,8 @@ def stack(
         if run is None:
             break
         shapes = [leaf.shape[1:] for leaf in run]
-        if slab is not None and (hungry() or slab.shapes != shapes):
+        if slab is not None and (slab.shapes != shapes or (hungry() and slab.is_due(first))):
+            first = False
             yield slab.finish(spec, last=False)
             slab = None
         at = 0

@@ -143,8 +143,8 @@ def _cut(leaves: list[np.ndarray], shapes: list[np.ndarray]) -> Iterator[Run]:
         changes |= (shape[1:] != shape[:-1]).any(axis=-1)
     bounds = [0, *(np.flatnonzero(changes) + 1), len(leaves[0])]
     for start, stop in itertools.pairwise(bounds):
-        windows = [tuple(slice(0, size) for size in shape[start]) for shape in shapes]
-        yield [leaf[start:stop][(slice(None), *w)] for leaf, w in zip(leaves, windows, strict=True)]
+        windows = [(slice(start, stop), *map(slice, shape[start])) for shape in shapes]
+        yield [leaf[window] for leaf, window in zip(leaves, windows, strict=True)]
 
 
 def check_rows(run: Run, spec: Any, argument: str) -> None:
@@ -153,9 +153,9 @@ def check_rows(run: Run, spec: Any, argument: str) -> None:
     Raises:
         ValueError: they have not.
     """
-    rows = {leaf.shape[1] for leaf in run}
-    if len(rows) > 1:
-        _refuse_rows([leaf.shape[1] for leaf in run], spec, argument)
+    if len({leaf.shape[1:2] for leaf in run}) > 1 or run[0].ndim == 1:
+        rows = [leaf.shape[1] if leaf.ndim > 1 else "none" for leaf in run]
+        _refuse_rows(rows, spec, argument)
 
 
 def _checked_spec(element_spec: Any, argument: str) -> Any:
@@ -187,7 +187,7 @@ def _open_spec(spec: tf.TensorSpec) -> tf.TensorSpec:
     return tf.TensorSpec([None, *spec.shape[1:]], dtype)
 
 
-def _refuse_rows(rows: list[int | None], spec: Any, argument: str) -> None:
+def _refuse_rows(rows: list[Any], spec: Any, argument: str) -> None:
     listing = ", ".join(
         f"{name}: {n}" for name, n in zip(names_of(spec, argument), rows, strict=True)
     )

@@ -21,7 +21,8 @@ class Feed:
 
     Args:
         make: called on the thread with a function `hungry()` that tells whether the reader waits
-            for an item just now; returns the iterator.
+            for an item just now, or wants no more: then the iterator should come forth with what it
+            has. Returns the iterator.
         ahead: how many items may lie ready.
     """
 
@@ -56,10 +57,7 @@ class _Queue:
         self._error: BaseException | None = None
 
     def hungry(self) -> bool:
-        return self._waiting and not self._items
-
-    def stopped(self) -> bool:
-        return self._stopped
+        return self._stopped or (self._waiting and not self._items)
 
     def put(self, item: Any) -> bool:
         """Waits for room and adds an item; False when nobody wants it."""

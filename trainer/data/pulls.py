@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.data.chunks import Run, check_dtypes, run_of
@@ -142,20 +143,35 @@ def _peek(raws: Iterator[Any], argument: str) -> tuple[Any, Any]:
 
 def _runs(raws: Iterator[Any], spec: Any, argument: str) -> Iterator[Run]:
     names = names_of(spec, argument)
+    known: list[Any] | None = None  # the dtypes, once a batch was a plain tuple of arrays
     for number, raw in enumerate(raws):
-        batch = to_batch(raw, argument)
-        try:
-            tf.nest.assert_same_structure(spec, batch)
-        except (ValueError, TypeError):
-            raise ValueError(
-                f"Batch {number} of {argument} has another structure than the first: "
-                f"{_sketch(batch)} in place of {_sketch(spec)}. All batches must have the same."
-            ) from None
-        leaves = tf.nest.flatten(batch)
-        check_dtypes(leaves, spec, names, number)
-        run = run_of(leaves)
+        if known is not None and _is_plain(raw) and [leaf.dtype for leaf in raw] == known:
+            run = run_of(raw)  # nothing to convert: the checks below cost as much as a small step
+        else:
+            leaves = _leaves_like(spec, raw, number, argument)
+            check_dtypes(leaves, spec, names, number)
+            run = run_of(leaves)
+            if _is_plain(raw) and not any(leaf.dtype.kind in "OUS" for leaf in raw):
+                known = [leaf.dtype for leaf in raw]
         check_rows(run, spec, argument)
         yield run
+
+
+def _is_plain(raw: Any) -> bool:
+    return type(raw) is tuple and all(type(leaf) is np.ndarray and leaf.ndim for leaf in raw)
+
+
+def _leaves_like(spec: Any, raw: Any, number: int, argument: str) -> list[Any]:
+    """The leaves of a batch, which must have the structure of the first."""
+    batch = to_batch(raw, argument)
+    try:
+        tf.nest.assert_same_structure(spec, batch)
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"Batch {number} of {argument} has another structure than the first: {_sketch(batch)} "
+            f"in place of {_sketch(spec)}. All batches must have the same."
+        ) from None
+    return tf.nest.flatten(batch)
 
 
 def _by_index(data: Any, order: Iterable[int]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Arrays: every row once an epoch, resident = chunked = compiled, one compilation for all epochs."""
+"""Arrays: every row once an epoch, resident = chunked = compiled, one compilation for all."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_fetch_compiles_once_for_all_limits_starts_and_epochs(kind, rows, shuffl
 
 
 def test_nothing_but_values_differs_between_segments_args(rows):
-    """XLA compiles anew for each new shape or dtype of an argument: there is one set a row count."""
+    """XLA compiles anew for each new shape or dtype of an argument: one set a row count."""
     x, y = rows(50)
     for kind in KINDS.values():
         for shuffle in (False, True):

@@ -106,7 +106,7 @@ def test_good_labels_pass():
     checks.check_labels(np.array([True, False]), 2)
     checks.check_labels(np.array([-1, 2, -1]), 3, allowed=(-1,))
     checks.check_labels({"a": LABELS, "b": LABELS[:, None]}, 10)
-    with pytest.raises(TypeError, match="numpy.unique"):
+    with pytest.raises(TypeError, match=r"numpy\.unique"):
         checks.check_labels(np.array(["cat"]), 3)
 
 

@@ -42,7 +42,7 @@ def test_what_cannot_be_split():
     for share in ("0.1", True, None):
         with pytest.raises(TypeError, match="must be a number"):
             split(x, None, None, share)
-    with pytest.raises(TypeError, match="cannot be split.*validation_data"):
+    with pytest.raises(TypeError, match=r"cannot be split.*validation_data"):
         split(tf.data.Dataset.range(3), None, None, 0.5)
     with pytest.raises(ValueError, match=r"x: 10, y: 9"):
         split(x, x[:9], None, 0.5)

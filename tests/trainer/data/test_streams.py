@@ -1,4 +1,4 @@
-"""Streams of every kind give the batches that arrays give; they end, go on, restart as they should."""
+"""Streams of every kind give the batches that arrays give, and end and restart as they should."""
 
 import gc
 import itertools
@@ -241,6 +241,7 @@ def test_an_error_in_the_thread_is_raised_with_its_cause_after_the_good_steps(ro
         (lambda x, y: (x,), r"Batch 1 of x has another structure.*\(\*,\) in place of \(\*, \*\)"),
         (lambda x, y: (x, y[:1]), r"different numbers of rows \(x\[0\]: 4, x\[1\]: 1\)"),
         (lambda x, y: (x, [None]), "NoneType"),
+        (lambda x, y: (x, np.array(3)), r"different numbers of rows \(x\[0\]: 4, x\[1\]: none\)"),
     ],
 )
 def test_batches_that_do_not_fit_the_first_are_refused(read, rows, second, message):
@@ -302,3 +303,20 @@ def test_many_opens_leave_no_thread_and_no_memory(rows):
     assert not alive()
     if before:
         assert resident() - before < 32 << 20  # two chunks; 205 would be 3 GB if they were filled
+
+
+def test_close_ends_a_stream_amid_a_chunk():
+    made = []
+
+    def slow():
+        for i in itertools.count():
+            made.append(i)
+            yield np.array([i])
+            time.sleep(0.02)
+
+    source = open_source(slow)
+    reader = source.reader(0)
+    reader.take(1)
+    source.close()
+    assert not alive()
+    assert len(made) < 50  # not the 512 of a chunk

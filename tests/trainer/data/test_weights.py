@@ -53,7 +53,7 @@ def test_targets_that_have_no_class():
     by_class = ClassWeight(TABLE)
     with pytest.raises(ValueError, match=r"no weight for class 2.*it has 0, 1, 3, 7"):
         by_class.apply(np.array([0, 2]), None)
-    with pytest.raises(ValueError, match="no weight for class 0.5"):
+    with pytest.raises(ValueError, match=r"no weight for class 0\.5"):
         by_class.apply(np.array([0.5]), None)
     with pytest.raises(ValueError, match=r"y is a tuple of 2"):
         by_class.apply((np.zeros(1), np.zeros(1)), None)
