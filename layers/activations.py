@@ -93,7 +93,10 @@ def log_softmax(x: tf.Tensor, axis: int | Sequence[int] = -1) -> tf.Tensor:
 
 
 def sparsemax(x: tf.Tensor, axis: int = -1) -> tf.Tensor:
-    """Projection on the simplex along `axis`. Martins and Astudillo 2016."""
+    """Projection on the simplex along `axis`. Martins and Astudillo 2016.
+
+    It sums to one for every input, as defined; Keras 3.15's does not.
+    """
     x = tf.convert_to_tensor(x)
     ordered = tf.sort(x, axis=axis, direction="DESCENDING")
     total = tf.cumsum(ordered, axis=axis)

@@ -312,6 +312,13 @@ class Layer(tf.Module):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "trainable":
+            # tf.Module skips a value that is there already; the layers below may have another.
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(_shown_arguments(self))})"
 

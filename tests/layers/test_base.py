@@ -21,9 +21,7 @@ class Scale(L.Layer):
 
     def build(self, input_shape):
         self.moving = self.add_weight("moving", [1], "ones", trainable=False)
-        self.beta = self.add_weight(
-            "beta", [2], "zeros", regularizer=lambda w: tf.reduce_sum(w + 2)
-        )
+        self.beta = self.add_weight("beta", [2], "zeros", regularizer=penalty)
         self.alpha = self.add_weight("alpha", [1], "ones")
 
     def call(self, x):
