@@ -320,3 +320,18 @@ def test_close_ends_a_stream_amid_a_chunk():
     source.close()
     assert not alive()
     assert len(made) < 50  # not the 512 of a chunk
+
+
+@pytest.mark.parametrize("kind", sorted(set(STREAMS) - {"iterator"}))
+def test_segments_of_one_row_count_have_one_set_of_shapes(kind, rows, batched):
+    """Each new shape of an argument would be traced and compiled anew."""
+    x, y = rows(50)
+    source = open_source(STREAMS[kind](x, y, 8, batched(x, y, 8)), join=2)
+    seen = set()
+    for epoch in range(3):
+        reader = source.reader(epoch)
+        while (segment := reader.take(epoch + 1)) is not None:
+            specs = tf.nest.map_structure(tf.type_spec_from_value, segment.args)
+            seen.add((segment.rows, str(specs)))
+        reader.close()
+    assert sorted(count for count, _ in seen) == [2, 16]
