@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from . import initializers, regularizers
+from .shown import shown_arguments
 from .tree import collect, own_parts, penalties
 
 Seed = Any  # int32 [2]
@@ -320,7 +321,7 @@ class Layer(tf.Module):
             super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(_shown_arguments(self))})"
+        return f"{type(self).__name__}({', '.join(shown_arguments(self))})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Layer:
         # The seed source belongs to whoever set it: copying it could copy a whole trainer.
@@ -417,28 +418,3 @@ def _shape_of(inputs: Any) -> Any:
     if shape is None:
         return None
     return tuple(shape.as_list()) if isinstance(shape, tf.TensorShape) else tuple(shape)
-
-
-def _shown_arguments(layer: Layer) -> Iterator[str]:
-    """The constructor's arguments that are kept as attributes and differ from their defaults."""
-    for parameter in list(inspect.signature(type(layer).__init__).parameters.values())[1:]:
-        missing = parameter.default is inspect.Parameter.empty
-        if parameter.name == "name" or not hasattr(layer, parameter.name):
-            continue
-        value = getattr(layer, parameter.name)
-        if missing or not _is_default(parameter.name, value, parameter.default):
-            yield f"{parameter.name}={_shown(value)}"
-
-
-def _is_default(name: str, value: Any, default: Any) -> bool:
-    if name.endswith("_initializer"):
-        return bool(initializers.get(value) == initializers.get(default))
-    if callable(value):
-        return getattr(value, "__name__", None) == ("linear" if default is None else default)
-    if isinstance(value, tuple) and isinstance(default, int):
-        return all(v == default for v in value)
-    return bool(value == default)
-
-
-def _shown(value: Any) -> str:
-    return repr(getattr(value, "__name__", value))
