@@ -1,7 +1,7 @@
 """gradloop's trainer: a compiled GradientTape loop whose every part can be read and replaced."""
 
 from trainer import callbacks, metrics
-from trainer.callbacks import At, Callback, Control, Every, History
+from trainer.callbacks import At, Callback, Control, EarlyStopping, Every, History, TensorBoard
 from trainer.context import StepContext
 from trainer.metrics import Metric
 from trainer.sums import Sums
@@ -12,12 +12,14 @@ __all__ = [
     "At",
     "Callback",
     "Control",
+    "EarlyStopping",
     "Every",
     "History",
     "Metric",
     "StepContext",
     "Sums",
     "Task",
+    "TensorBoard",
     "Trainer",
     "callbacks",
     "metrics",

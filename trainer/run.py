@@ -110,6 +110,7 @@ class FitRun:
         self._pace = Pace()
         self._scalars: dict[str, float] = {}
         self._validated: dict[str, float] = {}
+        self._epoch_step = 0  # of the epoch that is reported, also when it has just ended
         self._stop: str | None = None
         self._begun = time.perf_counter()
 
@@ -220,6 +221,7 @@ class FitRun:
     def _boundary(self, epoch_end: bool) -> None:
         """Between two calls: close the epoch if it ended, validate, and call whoever is due."""
         position = self._position
+        self._epoch_step = position.epoch_step
         if epoch_end:
             position.epoch += 1
             position.epoch_step = 0
@@ -233,7 +235,9 @@ class FitRun:
             values = self._validation.evaluate()
             self._validated = {f"val_{name}": value for name, value in values.items()}
         if closes:
-            self._history.add_epoch(position.epoch, position.step, self._logs())
+            number = position.epoch if epoch_end else position.epoch + 1
+            self._history.add_epoch(number, position.step, self._logs())
+        moment = dataclasses.replace(moment, validated=bool(self._validated))
         control = self._callbacks.run(moment, self._report)
         if control is not None and control.stop:
             self._stop = control.stop
@@ -268,6 +272,7 @@ class FitRun:
             seconds=time.perf_counter() - self._begun,
             steps_per_second=1.0 / pace if pace else None,
             run=self,
+            epoch_step=self._epoch_step,
         )
 
     def _refuse_empty(self) -> None:

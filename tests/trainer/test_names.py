@@ -22,5 +22,5 @@ def test_objects_pass():
 def test_a_near_miss_is_named(name):
     with pytest.raises(ValueError, match=r"sparse_categorical_crossentropy|mean_squared_error"):
         names.loss(name)
-    with pytest.raises(ValueError, match="(?i)adam"):
+    with pytest.raises(ValueError, match=r"(?i)adam"):
         names.optimizer("adm")

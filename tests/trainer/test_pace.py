@@ -1,5 +1,7 @@
 """Calls grow to half a second, and no further."""
 
+import itertools
+
 import pytest
 
 from trainer.pace import CALL_SECONDS, Pace
@@ -13,7 +15,7 @@ def test_calls_grow_to_the_wanted_length(step_seconds):
         pace.add(sizes[-1], 1.0 if i == 0 else sizes[-1] * step_seconds, compiled=i == 0)
     assert sizes[0] == 1
     assert sizes[-1] == pytest.approx(max(1, CALL_SECONDS / step_seconds), rel=0.01, abs=1)
-    assert all(b <= 8 * a for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(b <= 8 * a for a, b in itertools.pairwise(sizes))
     assert pace.step_seconds == pytest.approx(step_seconds)
 
 

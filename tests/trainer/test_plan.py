@@ -27,7 +27,7 @@ def test_called_functions_are_counted():
     def inner(x):
         return tf.nn.relu(x @ x)
 
-    cost = plan.cost_of(_graph(lambda x: inner(x), [8, 8]))
+    cost = plan.cost_of(_graph(inner, [8, 8]))
     assert cost.flops == 2 * 8**3
     assert cost.operations >= 2
 

@@ -68,7 +68,7 @@ class Largest(Metric):
 
 
 def test_other_sums_are_carried(sgd, data, linear):
-    x, y = data
+    x, _y = data
 
     class Counting(Task):
         def __init__(self):
@@ -90,7 +90,7 @@ def test_other_sums_are_carried(sgd, data, linear):
 @pytest.mark.parametrize(
     ("returned", "words"),
     [
-        (lambda x: tf.reduce_mean(x), "dict of name -> Sums"),
+        (tf.reduce_mean, "dict of name -> Sums"),
         (lambda x: {"loss": tf.reduce_mean(x)}, "Sums.of"),
         (lambda x: None, "dict of name -> Sums"),
     ],

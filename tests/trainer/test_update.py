@@ -30,7 +30,7 @@ def _errors(part, w):
 
 
 LOSSES = {
-    "one value per example": lambda p, w: _errors(p, w),
+    "one value per example": _errors,
     "weighted by what counts": lambda p, w: Sums.of(_errors(p, w), p["weight"]),
     "two terms, two counts": lambda p, w: {
         "error": _errors(p, w),

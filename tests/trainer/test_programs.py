@@ -1,0 +1,119 @@
+"""Compiled loops: each made once; the choice made once, remembered, and never touching training."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import layers
+import optimizers
+from trainer import Trainer, plan
+
+
+def _trainer(model=None, **options):
+    model = model or layers.Sequential([layers.Dense(4, activation="relu"), layers.Dense(2)])
+    return Trainer(model, loss="mse", optimizer=optimizers.Adam(0.01), **options)
+
+
+def test_loops_are_made_once(data):
+    """Two shapes of batch (8 rows, and 5 at the end) are two loops, however often fit is called."""
+    trainer = _trainer(jit=False)
+    for _ in range(3):
+        trainer.fit(*data, batch_size=8, epochs=2, verbose=0)
+        trainer.evaluate(*data, batch_size=8, verbose=0)
+        trainer.predict(data[0], batch_size=8)
+    assert [loop.traces for loop in trainer.programs.loops] == [1] * 6
+
+
+def test_the_choice_follows_the_length_of_the_run(data, capsys):
+    trainer = _trainer()
+    trainer.fit(*data, batch_size=8, epochs=1, verbose=2)
+    assert trainer.programs.choices["train"].mode == "graph"
+    assert "compiled as a TensorFlow graph" in capsys.readouterr().out
+    long = _trainer()
+    source = long._open(*data, batch_size=8)
+    long._build("train", source, data[1], 8)
+    segment = source.reader(0).take(7)
+    loop = long.programs.loop("train", source.fetch, segment, 10**6)
+    assert loop.mode == "loop"
+    # One step at the end of an epoch does not get a program of its own under XLA.
+    segment = source.reader(0, 6).take(1)
+    assert segment.rows == 5
+    assert long.programs.loop("train", source.fetch, segment, 10**6).mode == "graph"
+
+
+@pytest.fixture
+def doubtful(monkeypatch):
+    """The graph leaves doubt, so the modes are measured."""
+    monkeypatch.setattr(plan, "decide", lambda cost, steps, on_cpu: None)
+    monkeypatch.setattr(plan, "_ROUND_SECONDS", 0.002)
+
+
+def test_measuring_leaves_training_untouched(data, doubtful, monkeypatch):
+    """The same bits as with the mode given: the trial ran on state that was put back."""
+    monkeypatch.setattr(plan, "_WORTH_IT", 0.0)  # the graph wins, whatever the clock says
+    options = {"batch_size": 8, "epochs": 2, "verbose": 0}
+    auto, plain = _trainer(), _trainer(jit=False)
+    auto.fit(*data, **options)
+    plain.fit(*data, **options)
+    assert auto.programs.choices["train"].reason.startswith("measured")
+    for a, b in zip(auto.task.model.get_weights(), plain.task.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert auto.step == int(auto.programs.counter) == 14
+
+
+def test_a_second_run_does_not_measure_again(data, doubtful, monkeypatch):
+    _trainer().fit(*data, batch_size=8, steps=1, verbose=0)
+    first = _trainer()
+    monkeypatch.setattr(plan, "measure", lambda *_: pytest.fail("measured twice"))
+    first.fit(*data, batch_size=8, steps=1, verbose=0)
+    assert first.programs.choices["train"].reason.startswith("measured")
+
+
+class Words(tf.Module):
+    """Uses strings, which XLA does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(tf.ones([3, 2]))
+
+    def __call__(self, x):
+        text = tf.strings.length(tf.strings.as_string(x[:, :1], precision=0))
+        return x @ self.w + 0.0 * tf.cast(text, tf.float32)
+
+
+def test_auto_goes_on_without_xla_and_says_why(data, monkeypatch):
+    monkeypatch.setattr(plan, "_HOST_ONLY", ())  # as if it were not known that XLA refuses it
+    monkeypatch.setattr(plan, "_COMPILE_SECONDS", 0.0)
+    monkeypatch.setattr(plan, "_COMPILE_SECONDS_PER_OP", 0.0)
+    said = []
+    trainer = _trainer(Words())
+    monkeypatch.setattr(trainer.programs, "warn", said.append)
+    trainer.fit(*data, batch_size=8, epochs=2, verbose=0)
+    assert trainer.programs.choices["train"].mode == "graph"
+    assert len(said) == 1
+    assert "XLA does not compile it" in said[0]
+    assert trainer.step == 14
+
+
+def test_forced_xla_that_cannot_be_is_refused(data):
+    trainer = _trainer(Words(), jit="loop")
+    with pytest.raises(RuntimeError, match=r"(?s)XLA.*jit=False"):
+        trainer.fit(*data, batch_size=8, verbose=0)
+    assert trainer.step == 0
+
+
+def test_a_variable_without_gradient_is_named_once(data, monkeypatch):
+    class Idle(layers.Layer):
+        def build(self, shape):
+            self.used = self.add_weight("used", (3, 2), "ones")
+            self.idle = self.add_weight("idle", (2,), "ones")
+
+        def call(self, x, training=False):
+            return x @ self.used
+
+    said = []
+    trainer = _trainer(Idle(), jit=False)
+    monkeypatch.setattr("trainer.programs.logging.warning", said.append)
+    trainer.fit(*data, batch_size=8, epochs=2, verbose=0)
+    assert len(said) == 1
+    assert "idle" in said[0]
