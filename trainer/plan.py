@@ -15,7 +15,7 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -128,16 +128,16 @@ def decide(cost: Cost, steps: int | None, on_cpu: bool) -> Choice | None:
     return None
 
 
-def measure(runs: dict[str, Callable[[int], object]], most_steps: int) -> Choice:
+def measure(candidates: Mapping[str, Callable[[int], object]], most_steps: int) -> Choice:
     """Times ways of compiling in turns, and keeps XLA only where it wins clearly.
 
     Args:
-        runs: mode -> `run(n)`, which makes n steps; "graph" among them.
+        candidates: mode -> `run(n)`, which makes n steps; "graph" among them.
         most_steps: the most steps one run may make.
     """
-    failed: dict[str, str] = {}
+    runs, failed = dict(candidates), {}
     steps = 1
-    for mode in list(runs):
+    for mode in candidates:
         try:
             runs[mode](1)
         except tf.errors.OpError as error:
