@@ -32,6 +32,17 @@ def test_both_models_are_equal_with_the_same_weights(name):
     assert float(workload.keras_optimizer().learning_rate) == pytest.approx(workload.learning_rate)
 
 
+def test_keras_adds_up_the_gradient_rows_of_an_embedding():
+    """The first step of Adam moves every weight by the learning rate, however often it is used."""
+    workload = workloads.get("gpt")
+    for optimizer in (workload.keras_optimizer(), workload.optimizer()):
+        table = tf.Variable(tf.zeros([3, 1]))
+        optimizer.build([table])
+        uses = tf.IndexedSlices(tf.ones([51, 1]), [0] * 50 + [1], tf.constant([3, 1]))
+        optimizer.apply([uses], [table])
+        np.testing.assert_allclose(table[:, 0], [-1e-3, -1e-3, 0], rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", list(workloads.WORKLOADS))
 def test_settings_are_complete(name):
     workload = workloads.get(name)
