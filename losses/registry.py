@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from losses import classification, focal, hinge, regression
 from losses.base import FunctionLoss, Loss, snake_case
+
+# By path: `from losses import hinge` gives the function of that name.
+_MODULES = [
+    importlib.import_module(f"losses.{name}")
+    for name in ("regression", "classification", "focal", "hinge")
+]
 
 SHORT_NAMES = {
     "mse": "mean_squared_error",
@@ -66,7 +72,7 @@ def names() -> list[str]:
 
 def _classes() -> dict[str, type[Loss]]:
     found = {}
-    for module in (regression, classification, focal, hinge):
+    for module in _MODULES:
         for name, value in vars(module).items():
             if (
                 inspect.isclass(value)

@@ -17,6 +17,12 @@ def test_every_name_in_both_spellings_is_keras_s_class(name):
     assert (loss.name, loss.reduction) == (theirs.name, theirs.reduction)
 
 
+def test_every_public_class_has_a_name():
+    public = {name for name in losses.__all__ if isinstance(getattr(losses, name), type)}
+    named = {type(losses.get(name)).__name__ for name in losses.names()}
+    assert named == public - {"Loss", "FunctionLoss"}
+
+
 @pytest.mark.parametrize("name", ["mse", "MAE", "mape", "MSLE", "bce", "BCE", "KLD", "log_cosh"])
 def test_short_names_are_keras_s(name):
     a, b = tf.constant([[0.2, 0.9]]), tf.constant([[0.4, 0.7]])
