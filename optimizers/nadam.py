@@ -18,8 +18,8 @@ def nadam_step(
     scalars: Mapping[str, tf.Tensor],
     *,
     learning_rate: tf.Tensor,
-    beta_1: float,
-    beta_2: float,
+    beta_1: float | tf.Tensor,
+    beta_2: float | tf.Tensor,
     epsilon: float,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One step of Nadam: (what to subtract from the weights, new m, new v).
@@ -152,8 +152,9 @@ class Nadam(Optimizer):
             v,
             scalars,
             learning_rate=learning_rate,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
+            # As tensors, so that 1 - beta_2 is rounded as it is in the correction 1 - beta_2^t.
+            beta_1=tf.cast(self.beta_1, variable.dtype),
+            beta_2=tf.cast(self.beta_2, variable.dtype),
             epsilon=self.epsilon,
         )
         m.assign(new_m)
