@@ -120,7 +120,7 @@ class Objective:
                 terms.append(Sums(sums.total * output.loss_weight, sums.count))
             detached = tf.stop_gradient(named[name])
             for label, metric, is_weighted in output.metrics:
-                weight = weights[name] if is_weighted else None
+                weight = _masked(weights[name] if is_weighted else None, named[name])
                 extras[prefix + label] = metric(targets[name], detached, weight)
         if regularizers:
             extra = tf.add_n(list(regularizers))
@@ -242,6 +242,17 @@ def _mask(loss: Any, y_true: Any, y_pred: Any, values: Any) -> tf.Tensor | None:
     carried = [getattr(tensor, "_keras_mask", None) for tensor in (y_pred, values)]
     found = [spread(tf.cast(m, tf.float32), values) for m in (own, *carried) if m is not None]
     return math.prod(found[1:], start=found[0]) if found else None
+
+
+def _masked(sample_weight: Any, y_pred: Any) -> Any:
+    """A metric's weights, 0 where the mask of a Keras model says that there is nothing."""
+    mask = getattr(y_pred, "_keras_mask", None)
+    if mask is None:
+        return sample_weight
+    mask = tf.cast(mask, tf.float32)
+    if sample_weight is None:
+        return mask
+    return mask * spread(tf.cast(sample_weight, tf.float32), mask)
 
 
 def call_loss(loss: Any, y_true: Any, y_pred: Any) -> Any:
