@@ -1,0 +1,93 @@
+"""Our layers, losses and optimizers in our Trainer against Keras `fit`, model by model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+MODELS = ["mlp", "cnn", "text", "two"]
+# Keras averages the loss of each of several outputs over batches, however few rows one has: see
+# test_divergences.
+PER_OUTPUT = ("score_loss", "kind_loss")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_epochs_with_validation(both, name):
+    """Weights (moving statistics too), losses and metrics of training and of validation.
+
+    42 rows to train on and 19 to validate on: both end in a short batch. Seen: first update 8e-8,
+    weights after 12 steps 9e-7, logs 2e-7.
+    """
+    pair = both(name, fit={"epochs": 2, "validation_split": 0.3})
+    assert {"loss", "val_loss"} <= pair.keras.logs.keys()
+    pair.agree(apart_from=PER_OUTPUT)
+
+
+@pytest.mark.parametrize("jit", ["step", "loop"])
+@pytest.mark.parametrize("name", MODELS)
+def test_under_xla(both, name, jit):
+    """The same with XLA, which adds in another order and fuses multiplications with additions.
+
+    Seen: first update 2e-7 of the largest weight, weights after 12 steps 9e-7, logs 2e-7.
+    """
+    pair = both(name, fit={"epochs": 2, "validation_split": 0.3}, jit=jit)
+    pair.agree(drift=5e-6, first=(1e-5, 1e-6), apart_from=PER_OUTPUT)
+
+
+@pytest.mark.parametrize(("name", "drift"), [("mlp", 1e-5), ("cnn", 1e-3), ("text", 1e-5)])
+def test_drift_of_200_steps(both, name, drift):
+    """200 steps (25 epochs of 8): weights part by rounding alone, which training amplifies.
+
+    Seen: mlp , cnn , text .
+    """
+    both(name, fit={"epochs": 25}).agree(drift=drift, logs=drift)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_step(keras_model, our_fit, specimens, name):
+    """The loss and the weights of every one of the 8 steps, against Keras's `train_on_batch`.
+
+    Seen: losses , weights .
+    """
+    weights = []
+    ours = our_fit(name, callbacks=[lambda model, report: weights.append(model.get_weights())])
+    model, specimen = keras_model(name), specimens[name]
+    for step, loss in enumerate(ours.trained.history.steps["loss"]):
+        rows = slice(8 * step, 8 * step + 8)
+        x, y = tf.nest.map_structure(lambda a: a[rows], (specimen.x, specimen.y))  # noqa: B023
+        model.reset_metrics()  # or its values would be running means
+        want = model.train_on_batch(x, y, return_dict=True)["loss"]
+        assert loss == pytest.approx(want, rel=1e-6)
+        for got, right in zip(weights[step], model.get_weights(), strict=True):
+            np.testing.assert_allclose(got, right, 1e-5, 1e-6)
+    assert step == 7
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_evaluate_and_predict(our_fit, keras_model, specimens, name):
+    """Inference after training: moving statistics are used, and all 61 rows count once.
+
+    Keras evaluates the weights that we trained. Seen: values 1e-7, outputs 2e-7.
+    """
+    trainer = our_fit(name).trained
+    model, specimen = keras_model(name), specimens[name]
+    model.set_weights(trainer.task.model.get_weights())
+    want = model.evaluate(specimen.x, specimen.y, batch_size=8, verbose=0, return_dict=True)
+    got = trainer.evaluate(specimen.x, specimen.y, batch_size=8, verbose=0)
+    for key, value in want.items():
+        if key not in PER_OUTPUT:
+            assert got[key] == pytest.approx(value, rel=1e-6), key
+    outputs = trainer.predict(specimen.x, batch_size=8), model.predict(specimen.x, verbose=0)
+    for a, b in zip(*map(tf.nest.flatten, outputs), strict=True):
+        np.testing.assert_allclose(a, b, 1e-5, 1e-6)
+
+
+def test_two_outputs_on_equal_batches(both, specimens):
+    """56 rows, all batches of 8: the losses of the outputs agree too. Seen: 1e-7."""
+    x, y = (
+        {key: array[:56] for key, array in nest.items()}
+        for nest in (specimens["two"].x, specimens["two"].y)
+    )
+    both("two", fit={"x": x, "y": y, "epochs": 2}).agree()
