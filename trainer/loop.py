@@ -74,6 +74,10 @@ class Loop:
         self._run = tf.function(
             self._loop, jit_compile=True if mode == "loop" else None, autograph=False
         )
+        # One program for each signature, kept here rather than in tf.function's own cache, which
+        # costs more per call and warns of "retracing" when several trainers are made.
+        self._steps: dict[Any, Any] = {}
+        self._programs: dict[Any, Any] = {}
         self._layout: _Layout | None = None
         self._give_up = give_up
         self._instead: Loop | None = None
@@ -100,7 +104,7 @@ class Loop:
             return self._instead(args, first, n)
         bounds = tf.constant(first, tf.int32), tf.constant(n, tf.int32)
         try:
-            rows, carried, outputs = self._run(args, *bounds)
+            rows, carried, outputs = self._program(args)(args, *bounds)
         except tf.errors.OpError as error:
             if self._ran or self.mode == "graph":
                 raise
@@ -121,18 +125,26 @@ class Loop:
     @property
     def traces(self) -> int:
         """How often the loop has been traced."""
-        own = int(self._run.experimental_get_tracing_count())
-        return own if self._instead is None else own + self._instead.traces
+        return len(self._programs) + (self._instead.traces if self._instead else 0)
+
+    def _program(self, args: Any) -> Any:
+        key = _signature(args)
+        if key not in self._programs:
+            index = tf.TensorSpec([], tf.int32)
+            self._programs[key] = self._run.get_concrete_function(_specs(args), index, index)
+        return self._programs[key]
 
     def _concrete(self, args: Any) -> Any:
-        specs = tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), args)
-        number = tf.TensorSpec([], tf.int64)
-        concrete = self._one.get_concrete_function(specs, tf.TensorSpec([], tf.int32), number)
-        self._layout = _Layout.of(concrete.structured_outputs)
-        return concrete
+        key = _signature(args)
+        if key not in self._steps:
+            index, number = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int64)
+            self._steps[key] = self._one.get_concrete_function(_specs(args), index, number)
+        self._layout = _Layout.of(self._steps[key].structured_outputs)
+        return self._steps[key]
 
     def _loop(self, args: Any, first: tf.Tensor, n: tf.Tensor) -> Any:
-        shapes = self._concrete(args).structured_outputs
+        step = self._concrete(args)
+        shapes = step.structured_outputs
         layout = self._layout
         assert layout is not None
         start = tf.constant(0, tf.int64) if self._counter is None else self._counter.read_value()
@@ -147,7 +159,7 @@ class Loop:
         )
 
         def body(i: Any, rows: Any, carried: Any, outputs: Any) -> Any:
-            out = self._one(args, first + i, start + tf.cast(i, tf.int64))
+            out = step(args, first + i, start + tf.cast(i, tf.int64))
             rows = rows.write(i, layout.row(out))
             new = {k: out.sums[k] for k in layout.carried}
             carried = tf.nest.map_structure(lambda a, b: a + b, carried, new)
@@ -194,6 +206,14 @@ class _Layout(NamedTuple):
         sums = {k: Sums(rows[:, 2 * i], rows[:, 2 * i + 1]) for i, k in enumerate(self.sums)}
         first = 2 * len(self.sums)
         return sums, {k: rows[:, first + i] for i, k in enumerate(self.scalars)}
+
+
+def _specs(args: Any) -> Any:
+    return tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), args)
+
+
+def _signature(args: Any) -> tuple[Any, ...]:
+    return tuple((tuple(x.shape), x.dtype) for x in tf.nest.flatten(args))
 
 
 def _is_scalar_sums(value: Any) -> bool:

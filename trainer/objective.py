@@ -142,21 +142,21 @@ class Objective:
         """The losses in use."""
         return [o.loss for o in self.outputs if o.loss is not None]
 
-    def integer_targets(self, y: Any) -> list[tuple[Any, int, str, tuple[int, ...]]]:
+    def integer_targets(self, y: Any, argument: str) -> list[tuple[Any, int, str, tuple[int, ...]]]:
         """(labels, classes, argument, also allowed) of each output whose loss takes class numbers.
 
-        `y` as the user passed it; a stream has none to look at beforehand.
+        `y` as the user passed it under the name `argument`; a stream has none to look at.
         """
         if y is None or not self.outputs:
             return []
-        named = match(y, {o.name: None for o in self.outputs}, "y")
+        named = match(y, {o.name: None for o in self.outputs}, argument)
         found: list[tuple[Any, int, str, tuple[int, ...]]] = []
         for output in self.outputs:
             if "sparse_categorical" in str(getattr(output.loss, "name", "")):
                 ignored = getattr(output.loss, "ignore_class", None)
                 allowed = () if ignored is None else (int(ignored),)
-                argument = f"y[{output.name!r}]" if output.name else "y"
-                found.append((named[output.name], output.classes, argument, allowed))
+                label = f"{argument}[{output.name!r}]" if output.name else argument
+                found.append((named[output.name], output.classes, label, allowed))
         return found
 
     def _per_output(self, argument: str, outputs: Mapping[str, Any]) -> dict[str, Any]:

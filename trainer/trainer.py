@@ -185,7 +185,8 @@ class Trainer:
         held_out = self._open_validation(validation_data, validation_batch_size or batch_size)
         self._build("train", source, y, batch_size)
         if held_out is not None:
-            self._build("evaluate", held_out, _targets(validation_data), batch_size)
+            y = _targets(validation_data)
+            self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
         position = self._enter(source, steps_per_epoch, new_epoch=goal_steps is None)
         goal = Goal(
             step=None if goal_steps is None else position.step + goal_steps,
@@ -289,30 +290,37 @@ class Trainer:
             source = self._open(data, argument="validation_data")
         elif isinstance(data, (tuple, list)) and len(data) in (2, 3):
             source = self._open(*data, batch_size=batch_size, argument="validation_data")
+        elif isinstance(self.task, Supervised):
+            raise ValueError(
+                f"validation_data is a {type(data).__name__}; pass (x, y), (x, y, sample_weight) "
+                "or a stream of such batches."
+            )
         else:
             source = self._open(data, batch_size=batch_size, argument="validation_data")
         if source.infinite:
             raise ValueError("validation_data never ends; pass validation_data.take(n).")
         return source
 
-    def _build(self, verb: str, source: Source, y: Any, rows: int | None) -> None:
+    def _build(
+        self, verb: str, source: Source, y: Any, rows: int | None, *, argument: str = "y"
+    ) -> None:
         """Makes all variables, outside of any trace, from one batch of the data."""
         key = f"{verb} {source.element_spec}"
         if key in self._built:
-            self._check_labels(y)
+            self._check_labels(y, argument)
             return
         batch = source.example(self.task.build_rows or (rows or 32) * self.accumulate)
         modules = state.modules(self.task)
         with handed(modules, Seeds(fold(self.seed, _BUILD), 0).next), state.untouched(self.task):
             self.task.build(batch, verb)
         self._built.add(key)
-        self._check_labels(y)
+        self._check_labels(y, argument)
 
-    def _check_labels(self, y: Any) -> None:
+    def _check_labels(self, y: Any, argument: str) -> None:
         """Integer labels out of range would be silent nonsense in a compiled step."""
         if isinstance(self.task, Supervised):
-            for labels, classes, argument, allowed in self.task.objective.integer_targets(y):
-                check_labels(labels, classes, argument, allowed)
+            for target in self.task.objective.integer_targets(y, argument):
+                check_labels(*target)
 
     def _enter(self, source: Source, steps_per_epoch: int | None, new_epoch: bool) -> Position:
         """Where training goes on: in the open epoch if the data still has one like it."""

@@ -63,6 +63,8 @@ FITS = {
         ValueError,
         "not both",
     ),
+    "validation without targets": (dict(validation_data=X), ValueError, "validation_data is a nd"),
+    "validation labels": (dict(validation_data=(X, Y + 1)), ValueError, r"validation_data\[1\]"),
     "freq": (dict(validation_data=(X, Y), validation_freq=0), ValueError, "validation_freq=0"),
     "monitor": (
         dict(callbacks=[EarlyStopping(monitor="los")]),
