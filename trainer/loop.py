@@ -160,6 +160,8 @@ class Loop:
 
         def body(i: Any, rows: Any, carried: Any, outputs: Any) -> Any:
             out = step(args, first + i, start + tf.cast(i, tf.int64))
+            if self._counter is not None:  # here, so that it is right if a later step fails
+                self._counter.assign_add(1)
             rows = rows.write(i, layout.row(out))
             new = {k: out.sums[k] for k in layout.carried}
             carried = tf.nest.map_structure(lambda a, b: a + b, carried, new)
@@ -172,8 +174,6 @@ class Loop:
             (tf.constant(0), rows, carried, outputs),
             parallel_iterations=1,
         )
-        if self._counter is not None:
-            self._counter.assign_add(tf.cast(n, tf.int64))
         return rows.stack(), carried, tf.nest.map_structure(lambda ta: ta.stack(), outputs)
 
 

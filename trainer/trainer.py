@@ -219,6 +219,8 @@ class Trainer:
         try:
             run.go()
         finally:
+            # The same unless a step failed amid a call, after others that count.
+            position.step = int(self.programs.counter)
             source.close()
             if held_out is not None:
                 held_out.close()

@@ -286,6 +286,27 @@ def test_a_failing_callback_is_named_and_loses_nothing():
     _assert_same(trainer, twin)
 
 
+def test_a_step_that_fails_amid_a_call_keeps_those_before_it():
+    """The count stays that of the updates made; the failing step may be half done (13)."""
+    x, y = _classes(200)
+    x[8 * 12] = 1e6  # in the 13th batch
+
+    class Careful(layers.Layer):
+        def call(self, inputs, training=False):
+            with tf.control_dependencies([tf.debugging.assert_less(inputs, 1e5)]):
+                return tf.identity(inputs)
+
+    trainer = _trainer(layers.Sequential([Careful(), layers.Dense(3)]), jit=False)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        trainer.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+    assert trainer.step in (12, 13)
+    assert trainer.step == int(trainer.task.optimizer.iterations)
+    x[8 * 12] = 0.0
+    before = trainer.step
+    trainer.fit(x, y, batch_size=8, steps=5, verbose=0)
+    assert trainer.step == before + 5
+
+
 def test_ctrl_c_keeps_everything_trained():
     x, y = _classes(512)
     trainer = _trainer()
