@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -21,6 +21,7 @@ class Sequential(Layer):
         name: see `Layer`.
 
     Example:
+        >>> from layers import Dense, Sequential
         >>> model = Sequential([Dense(8, "relu"), Dense(1)])
         >>> model(tf.zeros([2, 4])).shape
         TensorShape([2, 1])
@@ -88,7 +89,7 @@ class Sequential(Layer):
         return True
 
     def __repr__(self) -> str:
-        return _nested_repr(type(self).__name__, self.layers)
+        return f"{type(self).__name__}({_indented('[', map(repr, self.layers), ']')})"
 
     def _entry(self, tree: Any, integers: bool) -> Any:
         # Not cast here: an index for an Embedding would not survive 16 bits.
@@ -138,8 +139,10 @@ class Residual(Layer):
         return all(getattr(part, "built", True) for part in (self.block, self.shortcut))
 
     def __repr__(self) -> str:
-        parts = [self.block] if self.shortcut is None else [self.block, self.shortcut]
-        return _nested_repr(type(self).__name__, parts)
+        parts = [repr(self.block)]
+        if self.shortcut is not None:
+            parts.append(f"shortcut={self.shortcut!r}")
+        return type(self).__name__ + _indented("(", parts, ")")
 
 
 def checked_layer(argument: str, layer: Any) -> Callable[..., Any]:
@@ -160,10 +163,7 @@ def _run(layer: Callable[..., Any], x: Any, training: bool) -> Any:
     return layer(x, training=training) if takes_training(layer) else layer(x)
 
 
-def _nested_repr(kind: str, parts: Sequence[Any]) -> str:
-    lines = [line for part in parts for line in f"{part!r},".splitlines()]
-    return (
-        "\n".join([f"{kind}([", *(f"    {line}" for line in lines), "])"])
-        if lines
-        else f"{kind}([])"
-    )
+def _indented(opening: str, parts: Iterable[str], closing: str) -> str:
+    """The parts on lines of their own between the brackets."""
+    lines = [f"    {line}" for part in parts for line in f"{part},".splitlines()]
+    return "\n".join([opening, *lines, closing]) if lines else opening + closing

@@ -27,7 +27,10 @@ def _is_default(name: str, value: Any, default: Any) -> bool:
         return getattr(value, "__name__", None) == ("linear" if default is None else default)
     if isinstance(value, tuple) and isinstance(default, int):
         return all(v == default for v in value)
-    return bool(value == default)
+    try:
+        return bool(value == default)
+    except (TypeError, ValueError):  # an array: it has no one truth
+        return False
 
 
 def _shown(value: Any) -> str:
