@@ -76,7 +76,7 @@ def test_modes_agree(case):
     zeros = tf.nest.map_structure(tf.zeros_like, want)
     loop = make_loop(step)
     for jit in (False, True):
-        compiled = tf.function(loop, jit_compile=jit)
+        compiled = tf.function(loop, jit_compile=jit, autograph=False)
         layer.set_weights(start)
         close(compiled(x, tf.constant(1), zeros), want)
         close(layer.get_weights(), moved)
@@ -114,7 +114,7 @@ def test_every_weight_has_a_gradient(case):
         assert float(tf.reduce_max(tf.abs(tf.convert_to_tensor(gradient)))) > 1e-6, variable.name
 
 
-def test_bfloat16(case):
+def test_bfloat16(case, cases):
     layer = fixed_seed(case.built())
     x = case.inputs()
     want = np.asarray(layer(x, training=True))
@@ -131,8 +131,10 @@ def test_bfloat16(case):
     assert all(g.dtype == tf.float32 for g in grads)
     if not (case.random and isinstance(layer, L.DropPath)):
         close(tf.cast(y, tf.float32), want, case.bfloat16)
-    compiled = tf.function(layer, jit_compile=True)(x, training=True)
-    assert compiled.dtype == y.dtype
+    # Each kind of layer once: other arguments do not change what XLA makes of the dtype.
+    if case is next(c for c in cases if c.id.split("-")[0] == case.id.split("-")[0]):
+        compiled = tf.function(layer, jit_compile=True, autograph=False)(x, training=True)
+        assert compiled.dtype == y.dtype
 
 
 def test_batch_of_one_and_unknown_batch(case):
@@ -141,7 +143,7 @@ def test_batch_of_one_and_unknown_batch(case):
     want = layer(x)
     close(layer(x[:1]), want[:1])
     unknown = tf.TensorSpec([None, *x.shape[1:]], x.dtype)
-    traced = tf.function(layer, input_signature=[unknown])
+    traced = tf.function(layer, input_signature=[unknown], autograph=False)
     close(traced(x), want)
     close(traced(x[:1]), want[:1])
     got = traced.get_concrete_function().output_shapes
@@ -204,7 +206,7 @@ def test_checkpoint_holds_every_weight(case, tmp_path):
 def test_first_call_in_a_trace_is_refused_if_there_are_weights(case):
     layer = case.make()
     weightless = not case.built().weights
-    traced = tf.function(layer)
+    traced = tf.function(layer, autograph=False)
     if weightless:
         traced(case.inputs())
     else:
