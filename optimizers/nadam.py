@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+import numpy as np
 import tensorflow as tf
 
 from optimizers.adam import BELOW_ONE
@@ -18,8 +20,8 @@ def nadam_step(
     scalars: Mapping[str, tf.Tensor],
     *,
     learning_rate: tf.Tensor,
-    beta_1: float | tf.Tensor,
-    beta_2: float | tf.Tensor,
+    beta_1: float,
+    beta_2: float,
     epsilon: float,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One step of Nadam: (what to subtract from the weights, new m, new v).
@@ -152,14 +154,19 @@ class Nadam(Optimizer):
             v,
             scalars,
             learning_rate=learning_rate,
-            # As tensors, so that 1 - beta_2 is rounded as it is in the correction 1 - beta_2^t.
-            beta_1=tf.cast(self.beta_1, variable.dtype),
-            beta_2=tf.cast(self.beta_2, variable.dtype),
+            beta_1=_rounded(self.beta_1, variable.dtype),
+            beta_2=_rounded(self.beta_2, variable.dtype),
             epsilon=self.epsilon,
         )
         m.assign(new_m)
         v.assign(new_v)
         variable.assign_sub(change)
+
+
+def _rounded(beta: float, dtype: tf.DType) -> float:
+    # 1 - beta of the moments must be the 1 - beta of the correction 1 - beta^t, whose power is
+    # taken in float32: at 0.999 the two differ by 1.3e-5. (16 bits would round 0.999 to 1.)
+    return float(np.float32(beta)) if dtype == tf.float32 else beta
 
 
 class Adamax(Optimizer):

@@ -1,5 +1,7 @@
 """Small models and data for the tests of the trainer."""
 
+import signal
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,6 +48,14 @@ def data():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(53, 3)).astype("float32")
     return x, (x @ rng.normal(size=(3, 2)) + 0.1).astype("float32")
+
+
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler of Ctrl-C, which a parallel test runner takes away from its workers."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ def _press():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_first_is_noted_second_interrupts():
+def test_first_is_noted_second_interrupts(ctrl_c):
     before = signal.getsignal(signal.SIGINT)
     with Interrupt() as interrupt:
         assert not interrupt.wanted

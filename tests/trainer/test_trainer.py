@@ -307,7 +307,7 @@ def test_a_step_that_fails_amid_a_call_keeps_those_before_it():
     assert trainer.step == before + 5
 
 
-def test_ctrl_c_keeps_everything_trained():
+def test_ctrl_c_keeps_everything_trained(ctrl_c):
     x, y = _classes(512)
     trainer = _trainer()
     trainer.fit(x, y, batch_size=8, steps=2, verbose=0)
@@ -318,7 +318,7 @@ def test_ctrl_c_keeps_everything_trained():
 
     threading.Thread(target=press).start()
     with pytest.raises(KeyboardInterrupt):
-        trainer.fit(x, y, batch_size=8, epochs=10**7, verbose=0)
+        trainer.fit(x, y, batch_size=8, epochs=3000, verbose=0)
     stopped = trainer.step
     assert stopped > 2
     assert trainer.history.stopped == f"Ctrl-C at step {stopped}"
