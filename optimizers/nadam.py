@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy as np
 import tensorflow as tf
 
 from optimizers.adam import BELOW_ONE
