@@ -11,12 +11,14 @@ import select
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from benchmarks import quiet, results, workloads
 
 SECONDS = 1800.0  # the longest that one command may take
+PAUSE = 1.0  # seconds before a timed round, in which the threads of the one before rest
 SEARCH_STEPS = 256  # of one try of the search: two of the longest executions
 # Makes rich draw its progress bar into the log as it would on a terminal, so that it is paid for.
 TERMINAL = {"TTY_COMPATIBLE": "1", "FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "100"}
@@ -139,9 +141,20 @@ class Field:
     records: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     say: Callable[[str], None] = lambda text: None
 
-    def each(self, do: str, **arguments: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Gives a command to one contender after the other; yields the answers as they come."""
-        for contender in list(self.contenders):
+    def each(
+        self, do: str, first: int = 0, pause: float = 0.0, **arguments: Any
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Gives a command to one contender after the other; yields the answers as they come.
+
+        Args:
+            do: the command.
+            first: how many contenders are moved from the head of the turn to its end.
+            pause: seconds before each, in which threads that the one before left come to rest.
+            arguments: of the command.
+        """
+        moved = first % max(1, len(self.contenders))
+        for contender in [*self.contenders[moved:], *self.contenders[:moved]]:
+            time.sleep(pause)
             try:
                 yield contender.name, ask(contender, do, **arguments)
             except Failed as failure:
@@ -179,7 +192,9 @@ def start(field: Field) -> None:
 
 
 def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
-    """A round to warm up, and the timed rounds, interleaved: A B C A B C ...
+    """A round to warm up, and the timed rounds, interleaved: A B C, B C A, C A B ...
+
+    Each round begins with another contender, so that none always follows the same one.
 
     Args:
         field: the contenders, started; its records are filled.
@@ -192,7 +207,8 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
         field.say(f"{name}: warmed up in {answer['seconds']:.1f} s")
         field.records[name]["warm_up_seconds"] = answer["seconds"]
     for number in range(1, rounds + 1):
-        for name, answer in field.each("train", batches=batches, epochs=epochs):
+        turn = field.each("train", first=number - 1, pause=PAUSE, batches=batches, epochs=epochs)
+        for name, answer in turn:
             field.records[name]["rounds"].append(answer["seconds"])
             field.records[name]["losses"].append(answer["loss"])
             speed = steps / answer["seconds"]

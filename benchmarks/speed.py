@@ -1,7 +1,7 @@
 """Measures the speed of the Trainer against its peers on the same work.
 
 Every contender trains the same model from the same weights on the same batches, in a process of
-its own; timed rounds take turns (A B C A B C ...) while all others sleep. Prints a table per
+its own; timed rounds take turns (A B C, B C A, ...) while all others sleep. Prints a table per
 workload and writes results.json and results.png.
 
     python -m benchmarks.speed --workloads=mnist,mnist_cnn --rounds=5 --out=results

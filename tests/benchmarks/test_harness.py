@@ -46,11 +46,13 @@ def run(fakes, rounds=2):
     return field
 
 
-def test_rounds_take_turns():
+def test_rounds_take_turns(monkeypatch):
+    """And each begins with another contender."""
+    monkeypatch.setattr(harness, "PAUSE", 0.0)
     journal = []
     field = run([Fake("a", [9, 1, 3], journal), Fake("b", [9, 2, 4], journal)])
     turns = [name for name, do in journal if do == "train"]
-    assert turns == ["a", "b"] * 3  # one to warm up, two timed
+    assert turns == ["a", "b", "a", "b", "b", "a"]  # one to warm up, two timed
     assert field.records["a"]["rounds"] == [1, 3] and field.records["b"]["rounds"] == [2, 4]
     assert field.records["a"]["warm_up_seconds"] == 9
     assert field.records["b"]["first_step_seconds"] == 2.0
