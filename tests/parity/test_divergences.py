@@ -160,23 +160,31 @@ def test_weighted_mean_of_an_epoch(keras_fit, our_fit, specimens):
 # ---- optimizers --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["Adam", "RMSprop"])
-def test_words_that_occur_twice(keras_fit, our_fit, specimens, name):
-    """Keras's Adam and RMSprop square each occurrence's gradient by itself: sum(g^2).
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        ("Adam", {"learning_rate": 0.01}),
+        ("RMSprop", {"learning_rate": 0.01}),
+        ("SGD", {"learning_rate": 100.0, "global_clipnorm": 1e-3}),
+        ("SGD", {"learning_rate": 100.0, "clipnorm": 1e-3}),
+    ],
+    ids=["Adam", "RMSprop", "global_clipnorm", "clipnorm"],
+)
+def test_words_that_occur_twice(keras_fit, our_fit, specimens, optimizer):
+    """Keras squares each occurrence's gradient by itself: sum(g^2), in rules and in norms.
 
-    The gradient of an embedding row is the sum over its occurrences, and the rule asks for
+    The gradient of an embedding row is the sum over its occurrences, and what is asked for is
     (sum g)^2. The reference is Keras's own optimizer on the dense gradient of the same batch.
     """
-    optimizer = (name, {"learning_rate": 0.01})
     fit = {"x": specimens["text"].x[:8], "y": specimens["text"].y[:8]}
     theirs, ours = keras_fit("text", optimizer, fit=fit), our_fit("text", optimizer, fit=fit)
     model = keras.models.clone_model(specimens["text"].keras())
-    start = our_fit("text", ("SGD", {"learning_rate": 0.0}), fit=fit).weights
-    model.set_weights(start)
+    model.set_weights(our_fit("text", ("SGD", {"learning_rate": 0.0}), fit=fit).weights)
     with tf.GradientTape() as tape:
         value = keras.losses.BinaryCrossentropy()(fit["y"], model(fit["x"]))
     dense = [tf.convert_to_tensor(g) for g in tape.gradient(value, model.trainable_variables)]
-    getattr(keras.optimizers, name)(0.01).apply(dense, model.trainable_variables)
+    name, kwargs = optimizer
+    getattr(keras.optimizers, name)(**kwargs).apply(dense, model.trainable_variables)
     assert largest(ours.weights, model.get_weights()) < 2e-6
     assert largest(theirs.weights, model.get_weights()) > 1e-3
 
@@ -226,7 +234,10 @@ def test_moving_average_under_accumulation(accumulated):
 
 def test_schedule_under_accumulation(accumulated):
     """Keras's schedules count micro-batches: a decay over 3 updates is over after 1.5."""
-    schedule = ("ExponentialDecay", {"initial_learning_rate": 0.3, "decay_steps": 3, "decay_rate": 0.1})
+    schedule = (
+        "ExponentialDecay",
+        {"initial_learning_rate": 0.3, "decay_steps": 3, "decay_rate": 0.1},
+    )
     parts, whole, ours = accumulated({"learning_rate": schedule})
     assert largest(ours.weights, whole.weights) < 1e-6
     assert largest(parts.weights, whole.weights) > 1e-3

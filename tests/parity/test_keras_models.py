@@ -23,11 +23,9 @@ PER_OUTPUT = ("score_loss", "kind_loss")  # over batches of unequal size: see te
 def test_two_epochs_with_validation(both, name, objects):
     """Weights (moving statistics too), losses and metrics of training and of validation.
 
-    Seen: .
+    Seen: first update 8e-8, weights after 12 steps 1e-6, values 1.2e-7.
     """
-    pair = both(
-        name, fit={"epochs": 2, "validation_split": 0.3}, model="keras", objects=objects
-    )
+    pair = both(name, fit={"epochs": 2, "validation_split": 0.3}, model="keras", objects=objects)
     pair.agree(apart_from=PER_OUTPUT)
 
 
@@ -35,10 +33,9 @@ def test_two_epochs_with_validation(both, name, objects):
 def test_under_xla(both, name, jit):
     """Keras's own optimizer and losses, inside an XLA step or an XLA loop.
 
-    Seen: .
+    Seen: first update 1e-7, weights after 16 steps 1.2e-6, values 2.2e-7.
     """
-    fit = {"epochs": 2, "validation_split": 0.3}
-    pair = both(name, fit=fit, model="keras", objects="keras", jit=jit)
+    pair = both(name, fit={"epochs": 2}, model="keras", objects="keras", jit=jit)
     pair.agree(drift=5e-6, first=(1e-5, 1e-6), apart_from=PER_OUTPUT)
 
 
@@ -57,7 +54,7 @@ def test_masks(both, name, weighted, objects):
     The tagger's loss counts unmasked steps only, and so do its metrics. (Its epoch loss differs:
     see test_divergences.)
 
-    Seen: .
+    Seen: first update 4e-8, weights after 12 steps 4e-7, values 1.4e-7.
     """
     rng = np.random.default_rng(6)
     shape = (61,) if name == "masked" else (61, 6)

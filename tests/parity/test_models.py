@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
 
 MODELS = ["mlp", "cnn", "text", "two"]
 # Keras averages the loss of each of several outputs over batches, however few rows one has: see
@@ -30,46 +30,57 @@ def test_two_epochs_with_validation(both, name):
 def test_under_xla(both, name, jit):
     """The same with XLA, which adds in another order and fuses multiplications with additions.
 
-    Seen: first update 2e-7 of the largest weight, weights after 12 steps 9e-7, logs 2e-7.
+    Seen: first update 4.5e-7 of the largest weight, weights after 16 steps 1e-6, logs 1.6e-7.
     """
-    pair = both(name, fit={"epochs": 2, "validation_split": 0.3}, jit=jit)
+    validation = {"validation_split": 0.3} if (name, jit) == ("mlp", "loop") else {}
+    pair = both(name, fit={"epochs": 2, **validation}, jit=jit)
     pair.agree(drift=5e-6, first=(1e-5, 1e-6), apart_from=PER_OUTPUT)
 
 
-@pytest.mark.parametrize(("name", "drift"), [("mlp", 1e-5), ("cnn", 1e-3), ("text", 1e-5)])
-def test_drift_of_200_steps(both, name, drift):
-    """200 steps (25 epochs of 8): weights part by rounding alone, which training amplifies.
+@pytest.mark.parametrize(
+    ("name", "drift", "logs"), [("mlp", 1e-5, 1e-6), ("cnn", 2e-4, 1e-5), ("text", 1e-5, 1e-6)]
+)
+def test_drift_of_200_steps(both, two_hundred, name, drift, logs):
+    """200 steps: weights part by rounding alone, which training amplifies or forgets.
 
-    Seen: mlp , cnn , text .
+    The gradient of a convolution is summed by several threads, so the CNN's first update already
+    differs by 8e-8, from run to run too; its maxima and ReLUs amplify that.
+
+    Seen: mlp 0, cnn 1.7e-5 (its epoch loss 2e-6), text 1.2e-6.
     """
-    both(name, fit={"epochs": 25}).agree(drift=drift, logs=drift)
+    both(name, fit=two_hundred(name)).agree(drift=drift, logs=logs)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_each_step(keras_model, our_fit, specimens, name):
-    """The loss and the weights of every one of the 8 steps, against Keras's `train_on_batch`.
+    """The loss and the weights of every one of the 8 steps.
 
-    Seen: losses , weights .
+    Keras's metrics are reset before each batch, or its values would be running means.
+
+    Seen: losses 1.7e-7 relative, weights 1.8e-7 at most in any step.
     """
-    weights = []
+    weights, wanted = [], []
     ours = our_fit(name, callbacks=[lambda model, report: weights.append(model.get_weights())])
     model, specimen = keras_model(name), specimens[name]
-    for step, loss in enumerate(ours.trained.history.steps["loss"]):
-        rows = slice(8 * step, 8 * step + 8)
-        x, y = tf.nest.map_structure(lambda a: a[rows], (specimen.x, specimen.y))  # noqa: B023
-        model.reset_metrics()  # or its values would be running means
-        want = model.train_on_batch(x, y, return_dict=True)["loss"]
-        assert loss == pytest.approx(want, rel=1e-6)
-        for got, right in zip(weights[step], model.get_weights(), strict=True):
-            np.testing.assert_allclose(got, right, 1e-5, 1e-6)
-    assert step == 7
+    record = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: model.reset_metrics(),
+        on_train_batch_end=lambda batch, logs: wanted.append((logs["loss"], model.get_weights())),
+    )
+    how = {"batch_size": 8, "shuffle": False, "verbose": 0, "callbacks": [record]}
+    model.fit(specimen.x, specimen.y, **how)
+    losses = ours.trained.history.steps["loss"]
+    assert len(wanted) == len(losses) == len(weights) == 8
+    for loss, found, (right_loss, right) in zip(losses, weights, wanted, strict=True):
+        assert loss == pytest.approx(right_loss, rel=1e-6)
+        for a, b in zip(found, right, strict=True):
+            np.testing.assert_allclose(a, b, 1e-5, 1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["cnn", "two"])
 def test_evaluate_and_predict(our_fit, keras_model, specimens, name):
     """Inference after training: moving statistics are used, and all 61 rows count once.
 
-    Keras evaluates the weights that we trained. Seen: values 1e-7, outputs 2e-7.
+    Keras evaluates the weights that we trained. Seen: outputs 1.2e-7.
     """
     trainer = our_fit(name).trained
     model, specimen = keras_model(name), specimens[name]
