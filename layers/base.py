@@ -160,7 +160,10 @@ class Layer(tf.Module):
             limits = tf.int32.limits
             return tf.random.uniform([2], limits[0], limits[1], dtype=tf.int32, seed=seed)
         drawn = tf.cast(self.seed_source(), tf.int32)
-        return drawn if seed is None else tf.random.experimental.stateless_fold_in(drawn, seed)
+        if seed is None:
+            return drawn
+        # The algorithm is named because XLA's own choice is another than plain TensorFlow's.
+        return tf.random.experimental.stateless_fold_in(drawn, seed, alg="philox")
 
     def fix_axes(self, sizes: Mapping[int, int]) -> None:
         """Records the axis sizes, `{-1: channels}`, that later inputs must agree with."""

@@ -129,8 +129,7 @@ def test_bfloat16(case, cases):
         assert y.dtype == tf.bfloat16
     assert all(v.dtype == tf.float32 for v in layer.weights)
     assert all(g.dtype == tf.float32 for g in grads)
-    if not (case.random and isinstance(layer, L.DropPath)):
-        close(tf.cast(y, tf.float32), want, case.bfloat16)
+    close(tf.cast(y, tf.float32), want, case.bfloat16)
     # Each kind of layer once: other arguments do not change what XLA makes of the dtype.
     if case is next(c for c in cases if c.id.split("-")[0] == case.id.split("-")[0]):
         compiled = tf.function(layer, jit_compile=True, autograph=False)(x, training=True)
