@@ -18,6 +18,7 @@ GRIDS = {
     "short": (("tf.data",), (False, True), (128,)),
 }
 TRY_SECONDS = 5.0  # after which a try is not repeated
+FEW_STEPS = 4  # after which a try knows whether it would take too long
 HOPELESS = 2.0  # times slower with XLA at one step per execution: longer executions cannot mend it
 
 
@@ -107,8 +108,13 @@ class KerasFit(Peer):
         self.settings = setting
         self.compile()
         steps = epochs * -(-self.rows(batches) // self.workload.batch_size)
-        self.train(batches)  # compiles
-        best = 0.0
+        few = min(steps, max(FEW_STEPS, setting["steps_per_execution"]))
+        self.train(few)  # compiles
+        start = time.perf_counter()
+        self.train(few)
+        best = few / (time.perf_counter() - start)
+        if steps / best > 3 * TRY_SECONDS:
+            return best  # so slow that the few tell enough
         begin = time.perf_counter()
         for _ in range(3):
             start = time.perf_counter()
