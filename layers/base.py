@@ -162,7 +162,7 @@ class Layer(tf.Module):
         drawn = tf.cast(self.seed_source(), tf.int32)
         if seed is None:
             return drawn
-        # The algorithm is named because XLA's own choice is another than plain TensorFlow's.
+        # By default XLA draws otherwise than plain TensorFlow where a seed has a word below 0.
         return tf.random.experimental.stateless_fold_in(drawn, seed, alg="philox")
 
     def fix_axes(self, sizes: Mapping[int, int]) -> None:

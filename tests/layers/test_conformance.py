@@ -15,7 +15,7 @@ def fixed_seed(layer):
     """The same masks in every mode."""
     for module in (layer, *layer.submodules):
         if hasattr(module, "seed_source"):
-            module.seed_source = lambda: tf.constant([7, 11], tf.int32)
+            module.seed_source = lambda: tf.constant([-7, 11], tf.int32)
     return layer
 
 
