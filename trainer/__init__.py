@@ -2,7 +2,9 @@
 
 from trainer import callbacks, metrics
 from trainer.callbacks import At, Callback, Control, EarlyStopping, Every, History, TensorBoard
+from trainer.checkpoint import Checkpoint
 from trainer.context import StepContext
+from trainer.interrupt import Preempted
 from trainer.metrics import Metric
 from trainer.sums import Sums
 from trainer.task import Task
@@ -11,11 +13,13 @@ from trainer.trainer import Trainer
 __all__ = [
     "At",
     "Callback",
+    "Checkpoint",
     "Control",
     "EarlyStopping",
     "Every",
     "History",
     "Metric",
+    "Preempted",
     "StepContext",
     "Sums",
     "Task",

@@ -78,13 +78,13 @@ def optimizer(given: Any) -> Any:
     return found
 
 
-def goal(steps: Any, epochs: Any) -> tuple[int | None, int | None]:
-    """(steps, epochs), of which one is None."""
+def asked(steps: Any, epochs: Any) -> dict[str, int]:
+    """What a call of fit is asked for: `{"steps": n}` or `{"epochs": n}`."""
     if steps is not None and epochs is not None:
         raise ValueError(f"steps={steps!r} and epochs={epochs!r}: pass one of the two.")
     if steps is not None:
-        return whole("steps", steps, at_least=1), None
-    return None, whole("epochs", 1 if epochs is None else epochs, at_least=1)
+        return {"steps": whole("steps", steps, at_least=1)}
+    return {"epochs": whole("epochs", 1 if epochs is None else epochs, at_least=1)}
 
 
 def validation_trigger(given: Any) -> Trigger:

@@ -25,12 +25,14 @@ class Columns(NamedTuple):
     """What a call gives the host, `[n]` each.
 
     Attributes:
+        steps: n, how many steps were made: fewer than asked for when the loop was told to stop.
         sums: name -> `Sums` of float32 arrays, one entry per step.
         scalars: name -> float32 array, one entry per step.
         carried: name -> nest of sums that are no `Sums`, added over the call.
         outputs: nest of arrays `[n, b, ...]`; empty where a step has none.
     """
 
+    steps: int
     sums: dict[str, Sums]
     scalars: dict[str, np.ndarray]
     carried: dict[str, Any]
@@ -45,6 +47,8 @@ class Loop:
         fetch: `fetch(args, i, rows) -> batch`, pure: the i-th batch of a segment of the data.
         rows: rows of each batch.
         counter: the step counter, an int64 variable that a call advances, or None.
+        stop: a bool variable that ends a call before its next step once it is True, or None. One
+            XLA loop reads it only when it begins.
         mode: "graph" (TensorFlow's own executor), "step" (XLA compiles each step, the loop stays
             outside) or "loop" (XLA compiles the whole loop).
         capacity: the most steps of one call.
@@ -59,6 +63,7 @@ class Loop:
         rows: int,
         *,
         counter: tf.Variable | None = None,
+        stop: tf.Variable | None = None,
         mode: str = "graph",
         capacity: int = 1024,
         give_up: Callable[[Exception], Loop] | None = None,
@@ -66,6 +71,7 @@ class Loop:
         self.mode = mode
         self.capacity = capacity
         self._counter = counter
+        self._stop = stop
         self._one = tf.function(
             lambda args, i, number: step(fetch(args, i, rows), number),
             jit_compile=True if mode == "step" else None,
@@ -104,7 +110,7 @@ class Loop:
             return self._instead(args, first, n)
         bounds = tf.constant(first, tf.int32), tf.constant(n, tf.int32)
         try:
-            rows, carried, outputs = self._program(args)(args, *bounds)
+            made, rows, carried, outputs = self._program(args)(args, *bounds)
         except tf.errors.OpError as error:
             if self._ran or self.mode == "graph":
                 raise
@@ -117,10 +123,17 @@ class Loop:
             return self._instead(args, first, n)
         self._ran = True
         assert self._layout is not None
-        sums, scalars = self._layout.split(rows.numpy()[:n])
+        steps = int(made)
+        sums, scalars = self._layout.split(rows.numpy()[:steps])
         carried = tf.nest.map_structure(lambda x: x.numpy(), carried)
-        outputs = tf.nest.map_structure(lambda x: x.numpy()[:n], outputs)
-        return Columns(sums, scalars, carried, outputs)
+        outputs = tf.nest.map_structure(lambda x: x.numpy()[:steps], outputs)
+        return Columns(steps, sums, scalars, carried, outputs)
+
+    @property
+    def graphs(self) -> list[tf.Graph]:
+        """The traced graphs of a step."""
+        own = [step.graph for step in self._steps.values()]
+        return own + (self._instead.graphs if self._instead else [])
 
     @property
     def traces(self) -> int:
@@ -168,13 +181,18 @@ class Loop:
             outputs = tf.nest.map_structure(lambda ta, x: ta.write(i, x), outputs, out.outputs)
             return i + 1, rows, carried, outputs
 
-        _, rows, carried, outputs = tf.while_loop(
-            lambda i, *_: i < n,
+        def goes_on(i: Any, *_: Any) -> Any:
+            if self._stop is None:
+                return i < n
+            return tf.logical_and(i < n, tf.logical_not(self._stop.read_value()))
+
+        made, rows, carried, outputs = tf.while_loop(
+            goes_on,
             body,
             (tf.constant(0), rows, carried, outputs),
             parallel_iterations=1,
         )
-        return rows.stack(), carried, tf.nest.map_structure(lambda ta: ta.stack(), outputs)
+        return made, rows.stack(), carried, tf.nest.map_structure(lambda ta: ta.stack(), outputs)
 
 
 class _Layout(NamedTuple):

@@ -15,10 +15,12 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
+
+from trainer import graphs
 
 # What a step costs on CPU in TensorFlow's executor, as orders of magnitude. They decide only how
 # long a run must be for a compilation to pay, and whether launching or computing dominates.
@@ -92,7 +94,7 @@ def cost_of(graph: tf.Graph) -> Cost:
     operations = convolutions = loops = 0
     flops = 0.0
     host_only: set[str] = set()
-    for op in _operations(graph):
+    for op in graphs.operations(graph):
         if op.type in _FREE:
             continue
         operations += 1
@@ -172,7 +174,7 @@ def first_line(error: BaseException, length: int = 160) -> str:
 def fingerprint(graph: tf.Graph) -> str:
     """Names the program of a step on this machine: operations, shapes, processor, versions."""
     digest = hashlib.sha256()
-    for op in _operations(graph):
+    for op in graphs.operations(graph):
         shapes = [str(x.shape) for x in op.outputs]
         digest.update(f"{op.type} {shapes}\n".encode())
     devices = [d.device_type for d in tf.config.list_logical_devices()]
@@ -219,29 +221,6 @@ def _processor() -> str:
     except OSError:
         pass  # not Linux
     return platform.processor()
-
-
-def _operations(graph: tf.Graph) -> Iterator[tf.Operation]:
-    """All operations of a graph and of the functions it calls, each function once."""
-    seen: set[str] = set()
-    graphs = [graph]
-    while graphs:
-        current = graphs.pop()
-        for op in current.get_operations():
-            yield op
-            for name in _called(op):
-                if name in seen:
-                    continue
-                seen.add(name)
-                found = current._get_function(name)  # no public way to the inner graph
-                inner = getattr(found, "graph", None)
-                if inner is not None:
-                    graphs.append(inner)
-
-
-def _called(op: tf.Operation) -> list[str]:
-    values = op.node_def.attr.values()
-    return [v.func.name for v in values if v.HasField("func")]
 
 
 def _product_flops(op: tf.Operation) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ class Programs:
 
     Attributes:
         counter: the number of updates made, an int64 variable that training advances.
+        stop: a bool variable: True ends a running call before its next step.
         choices: verb -> the `Choice` made for it.
     """
 
@@ -44,6 +45,7 @@ class Programs:
         self, task: Task, *, jit: str, seed: int, accumulate: int, gradient_norm: bool
     ) -> None:
         self.counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.stop = tf.Variable(False, trainable=False, name="stop")
         self.choices: dict[str, plan.Choice] = {}
         self._task = task
         self._jit = jit
@@ -92,6 +94,31 @@ class Programs:
         """Every loop made so far."""
         return list(self._loops.values())
 
+    def memory(self) -> dict[str, Any]:
+        """The choices made, for a checkpoint: a resumed run compiles everything the same way."""
+        return {
+            verb: {
+                "choice": choice._asdict(),
+                "rows": self._rows.get(verb, 0),
+                "ahead": self._ahead.get(verb),
+            }
+            for verb, choice in self.choices.items()
+        }
+
+    def load_memory(self, memory: Mapping[str, Any]) -> None:
+        """Puts back what `memory` gave, unless `jit` now asks for something else."""
+        for verb, entry in memory.items():
+            choice = plan.Choice(**entry["choice"])
+            if self._jit in ("auto", choice.mode):
+                self.choices[verb] = choice
+                self._rows[verb], self._ahead[verb] = entry["rows"], entry["ahead"]
+            else:
+                self.warn(
+                    f"jit={self._jit!r}, and the checkpoint's run compiled {verb} as "
+                    f"{_SAID[choice.mode]}: the values will differ in their last bits from those "
+                    "of an uninterrupted run"
+                )
+
     def _compiled(self, verb: str, fetch: Callable[..., Any], rows: int, mode: str) -> Loop:
         key = (verb, fetch, rows, mode)
         if key not in self._loops:
@@ -101,6 +128,7 @@ class Programs:
                 fetch,
                 rows,
                 counter=self.counter if verb == "train" else None,
+                stop=self.stop,
                 mode=mode,
                 capacity=_CAPACITY[verb],
                 give_up=partial(self._give_up, verb, fetch, rows) if auto else None,

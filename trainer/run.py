@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from trainer import state
-from trainer.callbacks.base import Callback, Report
-from trainer.callbacks.history import History
+from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.runner import Callbacks
 from trainer.callbacks.triggers import NEVER, Moment, Trigger
+from trainer.calls import Call, Goal, Position
 from trainer.data.segment import Segment, Source
 from trainer.interrupt import Interrupt
 from trainer.loop import Columns, Loop
@@ -22,45 +23,50 @@ if TYPE_CHECKING:
     from trainer.task import Task
 
 
-@dataclasses.dataclass
-class Position:
-    """Where training stands, over all calls of fit."""
+class Validation(NamedTuple):
+    """What to validate on, and when.
 
-    step: int = 0
-    epoch: int = 0  # epochs completed
-    epoch_step: int = 0  # steps made in the open epoch
+    Attributes:
+        evaluate: `evaluate(stop)` gives name -> value; None if `stop()` became true meanwhile.
+        when: the trigger.
+    """
 
-
-@dataclasses.dataclass(frozen=True)
-class Goal:
-    """When a call of fit is over: at a step, or after so many epochs; the one that is not None."""
-
-    step: int | None
-    epoch: int | None
-    steps_per_epoch: int | None  # given or known; None: the data's end says
-
-    def reached(self, position: Position) -> bool:
-        """Whether training has come this far."""
-        if self.step is not None:
-            return position.step >= self.step
-        return self.epoch is not None and position.epoch >= self.epoch
-
-    def total_steps(self, position: Position) -> int | None:
-        """The step at which fit will end, as far as it can be told."""
-        if self.step is not None:
-            return self.step
-        if self.steps_per_epoch is None or self.epoch is None:
-            return None
-        epochs = self.epoch - position.epoch
-        return position.step + epochs * self.steps_per_epoch - position.epoch_step
-
-
-@dataclasses.dataclass(frozen=True)
-class Validation:
-    """What to validate on, and when."""
-
-    evaluate: Callable[[], dict[str, float]]
+    evaluate: Callable[[Callable[[], bool]], dict[str, float] | None]
     when: Trigger
+
+
+class Saver(Protocol):
+    """Takes checkpoints of a run."""
+
+    def start(self, run: FitRun) -> None:
+        """Told of the run before its first boundary; refuses what it cannot do."""
+
+    def next(self, moment: Moment) -> int:
+        """The first step after `moment.step` at which one may be due."""
+        ...
+
+    def due(self, moment: Moment) -> bool:
+        """Whether one is due at this boundary."""
+        ...
+
+    def save(self, moment: Moment, memory: Mapping[str, Any], logs: Mapping[str, float]) -> None:
+        """Takes one: of everything trained and of the run's memory."""
+        ...
+
+    def check(self) -> None:
+        """Raises what went wrong in writing earlier ones."""
+
+
+class Owed(NamedTuple):
+    """What the steps made last still owe: the work of their boundary.
+
+    Attributes:
+        epoch_end: whether an epoch ended there.
+        epoch_step: steps of that epoch.
+    """
+
+    epoch_end: bool
+    epoch_step: int
 
 
 class FitRun:
@@ -71,10 +77,12 @@ class FitRun:
         position: where training stands; advanced in place.
         source: the training data.
         loop_for: gives the compiled loop for a segment of the data.
+        call: this call of fit; its history receives every step and epoch.
         goal: when to end.
-        history: receives every step and epoch.
         callbacks: called at boundaries.
         validation: what to validate on, if anything.
+        saver: takes the checkpoints, if any.
+        interrupt: tells whether a signal wants an end.
     """
 
     def __init__(
@@ -83,11 +91,13 @@ class FitRun:
         position: Position,
         source: Source,
         loop_for: Callable[[Segment], Loop],
+        call: Call,
         goal: Goal,
         *,
-        history: History,
         callbacks: Sequence[Callback],
         validation: Validation | None,
+        saver: Saver | None,
+        interrupt: Interrupt,
     ) -> None:
         self.names: list[str] = []
         self.monitored = {
@@ -96,25 +106,33 @@ class FitRun:
             for name, metric in task.metrics.items()
             if metric.direction
         }
-        self.start_step = position.step
+        self.start_step = call.start.step
         self.total_steps = goal.total_steps(position)
         self.epochs = goal.epoch
         self.steps_per_epoch = goal.steps_per_epoch
         self.validates = validation is not None
         self._task, self._position, self._source = task, position, source
         self._loop_for, self._goal = loop_for, goal
-        self._history, self._validation = history, validation
+        self._history, self._validation = call.history, validation
+        self._saver, self._interrupt = saver, interrupt
         self._callbacks = Callbacks(callbacks)
         self._started = False
         self._window = Window(task.metrics)
         self._pace = Pace()
         self._scalars: dict[str, float] = {}
         self._validated: dict[str, float] = {}
+        self._closed: dict[str, float] = {}  # what the last boundary said
         self._epoch_step = 0  # of the epoch that is reported, also when it has just ended
+        self._owed: Owed | None = None
         self._stop: str | None = None
         self._begun = time.perf_counter()
 
     # What callbacks may do (`callbacks.base.Run`).
+
+    @property
+    def step(self) -> int:
+        """Updates made so far."""
+        return self._position.step
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of everything trained, as it is now."""
@@ -125,69 +143,105 @@ class FitRun:
         for path, variable in state.model_variables(self._task).items():
             variable.assign(snapshot[path])
 
+    # What a checkpoint holds of the run.
+
+    def memory(self) -> dict[str, Any]:
+        """Plain values and arrays from which `resume` goes on."""
+        return {
+            "names": list(self.names),
+            "window": self._window.memory(),
+            "scalars": dict(self._scalars),
+            "callbacks": self._callbacks.memory(),
+            "owed": None if self._owed is None else list(self._owed),
+        }
+
+    def resume(self, memory: Mapping[str, Any]) -> None:
+        """Goes on from what `memory` gave, before `go`; calls `on_train_begin`."""
+        self._window.load_memory(memory["window"])
+        self._scalars = dict(memory["scalars"])
+        self._owed = None if memory["owed"] is None else Owed(*memory["owed"])
+        self._start(memory["names"])
+        self._callbacks.load_memory(memory["callbacks"])
+
+    def save(self) -> None:
+        """Takes a checkpoint of the run as it has ended."""
+        self._save(self._moment(epoch_end=True), self._closed)
+
     # The host loop.
 
     def go(self) -> None:
-        """Trains until the goal, a callback or Ctrl-C ends it.
+        """Trains until the goal, a callback or a signal ends it.
 
         Raises:
             KeyboardInterrupt: after Ctrl-C, with everything trained kept.
         """
-        with Interrupt() as interrupt:
-            failure: BaseException | None = None
-            try:
-                while not (self._goal.reached(self._position) or self._stop):
-                    self._epoch(interrupt)
-                    if interrupt.wanted:
-                        raise KeyboardInterrupt
-                self._history.stopped = self._stop
-            except BaseException as error:
-                failure = error
-                self._history.stopped = _reason(error, self._position.step)
-                raise
-            finally:
-                if self._started:
-                    self._callbacks.finish(self._report, failure)
-
-    def _epoch(self, interrupt: Interrupt) -> None:
-        """Runs the open epoch to its end, to the goal, or until somebody asks to stop."""
-        reader = self._source.reader(self._position.epoch, self._position.epoch_step)
+        failure: BaseException | None = None
         try:
-            while not (self._stop or interrupt.wanted):
+            self._boundary()  # where a run that is resumed had none any more
+            while not (self._goal.reached(self._position) or self._stop or self._interrupt.wanted):
+                self._epoch()
+            if self._interrupt.wanted:
+                self._save(self._moment(epoch_end=False), {})
+                raise KeyboardInterrupt
+            self._history.stopped = self._stop
+        except BaseException as error:
+            failure = error
+            self._history.stopped = self._reason(error)
+            raise
+        finally:
+            if self._started:
+                self._callbacks.finish(self._report, failure)
+
+    def _over(self) -> bool:
+        return bool(self._goal.reached(self._position) or self._stop)
+
+    def _epoch(self) -> None:
+        """Runs the open epoch to its end, to the goal, or until somebody asks to stop."""
+        position = self._position
+        reader = self._source.reader(position.epoch, position.epoch_step, position.taken)
+        try:
+            while not (self._stop or self._interrupt.wanted):
                 segment = reader.take(self._left())
                 if segment is None:  # the stream ended where the last segment did
                     self._refuse_empty()
-                    self._boundary(epoch_end=True)
+                    self._end_of_steps(epoch_end=True)
+                    self._boundary()
                     return
-                if self._segment(segment, interrupt):
+                if self._segment(segment):
                     return
         finally:
             reader.close()
 
-    def _segment(self, segment: Segment, interrupt: Interrupt) -> bool:
+    def _segment(self, segment: Segment) -> bool:
         """Runs the steps of a segment in as few calls as wanted; whether the epoch is over."""
         loop = self._loop_for(segment)
         if not self._started:
-            self._start(loop)
+            sums, scalars = loop.names
+            validated = [f"val_{name}" for name in sums] if self._validation else []
+            self._start([*sums, *scalars, *validated])
         done = 0
-        while done < segment.steps and not (self._stop or interrupt.wanted):
+        while done < segment.steps and not (self._stop or self._interrupt.wanted):
             n = min(segment.steps - done, loop.capacity, self._limit())
             begun, traces = time.perf_counter(), loop.traces
             columns = loop(segment.args, done, n)
-            self._pace.add(n, time.perf_counter() - begun, compiled=loop.traces != traces)
-            self._record(columns, n)
-            done += n
+            if not columns.steps:
+                return False  # a signal came before the first
+            self._pace.add(columns.steps, time.perf_counter() - begun, loop.traces != traces)
+            self._record(columns)
+            done += columns.steps
             last = segment.last and done == segment.steps
             ended = last or self._position.epoch_step == self._goal.steps_per_epoch
-            self._boundary(epoch_end=ended)
+            self._end_of_steps(epoch_end=ended)
+            if not self._interrupt.wanted:
+                self._boundary()
             if ended or self._goal.reached(self._position):
                 return True
         return False
 
-    def _start(self, loop: Loop) -> None:
-        sums, scalars = loop.names
-        validated = [f"val_{name}" for name in sums] if self._validation else []
-        self.names = [*sums, *scalars, *validated]
+    def _start(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+        if self._saver is not None:
+            self._saver.start(self)
         self._started = True
         self._callbacks.start(self)
 
@@ -207,24 +261,33 @@ class FitRun:
         due = min(
             self._callbacks.next(moment),
             self._validation.when.next(moment) if self._validation else NEVER,
+            self._saver.next(moment) if self._saver else NEVER,
         )
         return max(1, min(self._pace.limit(), self._left(), due - moment.step))
 
-    def _record(self, columns: Columns, steps: int) -> None:
+    def _record(self, columns: Columns) -> None:
         self._window.add(columns.sums, columns.carried)
         values = {**self._window.step_values(columns.sums), **columns.scalars}
         self._history.add_steps(self._position.step + 1, values)
         self._scalars = {name: float(column[-1]) for name, column in columns.scalars.items()}
-        self._position.step += steps
-        self._position.epoch_step += steps
+        self._position.step += columns.steps
+        self._position.epoch_step += columns.steps
+        self._position.taken += columns.steps
 
-    def _boundary(self, epoch_end: bool) -> None:
-        """Between two calls: close the epoch if it ended, validate, and call whoever is due."""
+    def _end_of_steps(self, epoch_end: bool) -> None:
+        """Moves the position on; what is to be done at the boundary is owed from here on."""
         position = self._position
-        self._epoch_step = position.epoch_step
+        self._owed = Owed(epoch_end, position.epoch_step)
         if epoch_end:
             position.epoch += 1
             position.epoch_step = 0
+
+    def _boundary(self) -> None:
+        """Between two calls: close the epoch if it ended, validate, and call whoever is due."""
+        if self._owed is None:
+            return
+        position, epoch_end = self._position, self._owed.epoch_end
+        self._epoch_step = self._owed.epoch_step
         # A run that ends in mid-epoch closes its window too, so that nothing goes unreported.
         closes = epoch_end or self._goal.reached(position)
         moment = self._moment(epoch_end=closes)
@@ -232,17 +295,28 @@ class FitRun:
         if self._validation is not None and (
             self._validation.when.due(moment) or (closes and not epoch_end)
         ):
-            values = self._validation.evaluate()
+            values = self._validation.evaluate(lambda: self._interrupt.wanted is not None)
+            if values is None:
+                return  # a signal came; validation is still owed
             self._validated = {f"val_{name}": value for name, value in values.items()}
+        self._closed = self._logs()
         if closes:
             number = position.epoch if epoch_end else position.epoch + 1
-            self._history.add_epoch(number, position.step, self._logs())
+            self._history.add_epoch(number, position.step, self._closed)
         moment = dataclasses.replace(moment, validated=bool(self._validated))
-        control = self._callbacks.run(moment, self._report)
-        if control is not None and control.stop:
-            self._stop = control.stop
+        control = self._callbacks.run(moment, self._report) or Control()
+        self._stop = control.stop or self._stop
         if closes:
             self._window.reset()
+        self._owed = None
+        if self._saver is not None:
+            self._saver.check()
+            if (self._saver.due(moment) or control.save) and not self._over():
+                self._save(moment, self._closed)
+
+    def _save(self, moment: Moment, logs: Mapping[str, float]) -> None:
+        if self._saver is not None and self._started:
+            self._saver.save(moment, self.memory(), logs)
 
     def _moment(self, epoch_end: bool) -> Moment:
         position = self._position
@@ -283,8 +357,9 @@ class FitRun:
                 "makes a new one for each epoch."
             )
 
-
-def _reason(error: BaseException, step: int) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return f"Ctrl-C at step {step}"
-    return f"{type(error).__name__} at step {step}"
+    def _reason(self, error: BaseException) -> str:
+        step = self._position.step
+        if isinstance(error, KeyboardInterrupt):
+            sigterm = self._interrupt.wanted is signal.SIGTERM
+            return f"{'SIGTERM' if sigterm else 'Ctrl-C'} at step {step}"
+        return f"{type(error).__name__} at step {step}"

@@ -29,7 +29,8 @@ def _walk(node: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         seen.add(id(node))
         yield path, node
         for i, variable in enumerate(node.variables):
-            yield from _walk(as_tf(variable), _join(path, f"{i}_{_short(variable)}"), seen)
+            short = _short(variable, slot=_is_optimizer(node))
+            yield from _walk(as_tf(variable), _join(path, f"{i}_{short}"), seen)
     elif is_keras(node) and hasattr(node, "value"):  # a Keras variable held directly
         yield from _walk(as_tf(node), path, seen)
     elif isinstance(node, Mapping):
@@ -40,6 +41,8 @@ def _walk(node: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         seen.add(id(node))
         for i, value in enumerate(node):
             yield from _walk(value, _join(path, str(i)), seen)
+    elif isinstance(node, tf.random.Generator):
+        yield from _walk(node.state, _join(path, "state"), seen)
     elif isinstance(node, tf.Module) or _is_optimizer(node):
         seen.add(id(node))
         yield path, node
@@ -167,8 +170,14 @@ def _is_optimizer(node: Any) -> bool:
     return callable(getattr(node, "apply", None)) and not isinstance(node, type)
 
 
-def _short(variable: Any) -> str:
-    return str(variable.name).rsplit("/", 1)[-1].removesuffix(":0")
+def _short(variable: Any, slot: bool) -> str:
+    """The last part of a Keras variable's name.
+
+    An optimizer's slot is named after the whole path of its variable, the automatic names of layers
+    included, joined by underscores: only the slot's own name is the same for another instance.
+    """
+    name = str(variable.name).rsplit("/", 1)[-1].removesuffix(":0")
+    return name.rsplit("_", 1)[-1] if slot and name != "learning_rate" else name
 
 
 def _join(path: str, name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,19 @@ from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
 from trainer.callbacks.progress import Progress
 from trainer.callbacks.triggers import Trigger
+from trainer.calls import Position
+from trainer.checkpoint.session import Session
+from trainer.checkpoint.settings import Checkpoint
 from trainer.data.checks import check_labels
 from trainer.data.segment import Segment, Source
 from trainer.data.source import open_source
 from trainer.data.split import is_stream, split
+from trainer.fit import Fit
 from trainer.loop import Loop
 from trainer.metrics.windows import Window
 from trainer.programs import Programs
 from trainer.random import Seeds, fold, handed
-from trainer.run import FitRun, Goal, Position, Validation
+from trainer.run import Validation
 from trainer.supervised import Supervised
 
 _BUILD = -1  # the stream of seeds for initial weights, beside those of the steps
@@ -50,6 +55,8 @@ class Trainer:
         jit: "auto" finds the fastest way of compiling and remembers it; False leaves all to
             TensorFlow, "step" lets XLA compile each step, "loop" the whole loop.
         gradient_norm: whether each step reports the global norm of its gradient.
+        checkpoint: a folder, or `Checkpoint(folder, ...)`: training is kept there, and goes on from
+            there when the same script is run again.
         seed: of initial weights, shuffling and random layers.
 
     Raises:
@@ -83,6 +90,7 @@ class Trainer:
         accumulate: int = 1,
         jit: str | bool = "auto",
         gradient_norm: bool = False,
+        checkpoint: Any = None,
         seed: int = 0,
     ) -> None:
         self.accumulate = arguments.whole("accumulate", accumulate, at_least=1)
@@ -105,6 +113,11 @@ class Trainer:
             accumulate=self.accumulate,
             gradient_norm=bool(gradient_norm),
         )
+        self._session: Session | None = None
+        if checkpoint is not None:
+            same = {"seed": self.seed, "accumulate": self.accumulate}
+            self._session = Session(Checkpoint.of(checkpoint), self.task, self.programs, same)
+        self._fit = Fit(self.task, self.programs, self._position, self._session)
 
     @property
     def step(self) -> int:
@@ -144,7 +157,8 @@ class Trainer:
             y: targets, for arrays.
             batch_size: rows of a batch, for arrays; 32 when not given.
             epochs: epochs to train now; 1 when neither it nor `steps` is given.
-            steps: updates to make now, instead of `epochs`; goes on in the epoch that is open.
+            steps: the step to train to, counted over all calls of fit, instead of `epochs`; goes
+                on in the epoch that is open.
             steps_per_epoch: updates that make an epoch, for data without an end of its own.
             verbose: 0 silent, 1 a progress bar, 2 a line per epoch; "auto" is 1.
             callbacks: see `trainer.callbacks`.
@@ -162,12 +176,15 @@ class Trainer:
         Raises:
             ValueError, TypeError: something given does not fit; nothing has been trained then.
             CallbackError: a callback failed; everything trained so far is kept.
-            KeyboardInterrupt: after Ctrl-C, at the end of the running call; everything trained is
-                kept and another `fit` goes on from there.
+            KeyboardInterrupt: after Ctrl-C, within the running call; everything trained is kept,
+                on disk too if checkpoints are taken, and another `fit` goes on from there.
+            Preempted: after SIGTERM, where checkpoints are taken: the last one holds everything.
+                A SystemExit with code 143.
+            CheckpointError: no checkpoint could be read or written; see `Checkpoint`.
         """
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose={verbose!r}; it is 'auto', 0, 1 or 2.")
-        goal_steps, goal_epochs = arguments.goal(steps, epochs)
+        asked = arguments.asked(steps, epochs)
         every = arguments.validation_trigger(validation_freq)
         if validation_split:
             if validation_data is not None:
@@ -183,48 +200,38 @@ class Trainer:
             class_weight=class_weight,
         )
         held_out = self._open_validation(validation_data, validation_batch_size or batch_size)
-        self._build("train", source, y, batch_size)
-        if held_out is not None:
-            y = _targets(validation_data)
-            self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
-        position = self._enter(source, steps_per_epoch, new_epoch=goal_steps is None)
-        goal = Goal(
-            step=None if goal_steps is None else position.step + goal_steps,
-            epoch=None if goal_epochs is None else position.epoch + goal_epochs,
-            steps_per_epoch=steps_per_epoch or source.steps_per_epoch,
-        )
-        if goal.step is None and goal.steps_per_epoch is None and source.infinite:
-            raise ValueError(
-                "x never ends, so an epoch has no end: pass steps_per_epoch=, or steps= in place "
-                "of epochs=."
-            )
-        total = goal.total_steps(position)
-        planned = None if total is None else total - position.step
-        validation = None
-        if held_out is not None:
-            often = goal_epochs or 1
-            validation = Validation(lambda: self._evaluate(held_out, often, verbose=0), every)
-        say = print if verbose else None
-        self.history = History()
-        run = FitRun(
-            self.task,
-            position,
-            source,
-            lambda segment: self.programs.loop("train", source.fetch, segment, planned, say),
-            goal,
-            history=self.history,
-            callbacks=_with_progress(callbacks, verbose),
-            validation=validation,
-        )
+        say = print if verbose else _nothing
         try:
-            run.go()
+            self._build("train", source, y, batch_size)
+            if held_out is not None:
+                y = _targets(validation_data)
+                self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
+            session = self._session
+            with session.open(self._position, say) if session else nullcontext():
+                call = self._fit.enter(source, asked, steps_per_epoch)
+                self.history = call.history
+                if call.done:
+                    say(f"fit is done already: {call.history}")
+                    return call.history
+                validation = None
+                if held_out is not None:
+                    often = asked.get("epochs", 1)
+                    validation = Validation(
+                        lambda stop: self._evaluate(held_out, often, stop=stop), every
+                    )
+                self._fit.run(
+                    call,
+                    source,
+                    steps_per_epoch,
+                    callbacks=_with_progress(callbacks, verbose),
+                    validation=validation,
+                    say=say,
+                )
         finally:
-            # The same unless a step failed amid a call, after others that count.
-            position.step = int(self.programs.counter)
             source.close()
             if held_out is not None:
                 held_out.close()
-        return self.history
+        return call.history
 
     def evaluate(
         self,
@@ -252,9 +259,15 @@ class Trainer:
             if source.infinite:
                 raise ValueError("x never ends, so it cannot be evaluated on; pass x.take(n).")
             self._build("evaluate", source, y, batch_size)
-            return self._evaluate(source, 1, verbose)
+            if self._session is not None:
+                self._session.preview()
+            values = self._evaluate(source, 1)
+            assert values is not None
         finally:
             source.close()
+        if verbose:
+            print("  ".join(f"{name}: {value:.6g}" for name, value in values.items()))
+        return values
 
     def predict(self, x: Any, *, batch_size: int | None = None) -> Any:
         """The model's outputs for every example of `x`, in order.
@@ -272,6 +285,8 @@ class Trainer:
             if source.infinite:
                 raise ValueError("x never ends, so it cannot be predicted; pass x.take(n).")
             self._build("predict", source, None, batch_size)
+            if self._session is not None:
+                self._session.preview()
             chunks: list[Any] = []
             for loop, segment, first, n in self._calls("predict", source, 1):
                 found = loop(segment.args, first, n).outputs
@@ -324,26 +339,17 @@ class Trainer:
             for target in self.task.objective.integer_targets(y, argument):
                 check_labels(*target)
 
-    def _enter(self, source: Source, steps_per_epoch: int | None, new_epoch: bool) -> Position:
-        """Where training goes on: in the open epoch if the data still has one like it."""
-        position = self._position
-        length = steps_per_epoch or source.steps_per_epoch
-        if position.epoch_step and (
-            new_epoch or (length is not None and position.epoch_step >= length)
-        ):
-            position.epoch += 1
-            position.epoch_step = 0
-        return position
-
-    def _evaluate(self, source: Source, repeats: int, verbose: str | int) -> dict[str, float]:
+    def _evaluate(
+        self, source: Source, repeats: int, stop: Callable[[], bool] = lambda: False
+    ) -> dict[str, float] | None:
+        """The values over all of the source; None if `stop()` became true before its end."""
         window = Window(self.task.metrics)
         for loop, segment, first, n in self._calls("evaluate", source, repeats):
             columns = loop(segment.args, first, n)
+            if columns.steps < n or stop():
+                return None
             window.add(columns.sums, columns.carried)
-        values = window.values()
-        if verbose:
-            print("  ".join(f"{name}: {value:.6g}" for name, value in values.items()))
-        return values
+        return window.values()
 
     def _calls(
         self, verb: str, source: Source, repeats: int
@@ -363,6 +369,10 @@ class Trainer:
             reader.close()
         if empty:
             raise ValueError("the data gave no batch: pass data with at least one example.")
+
+
+def _nothing(text: str) -> None:
+    """Says nothing."""
 
 
 def _targets(data: Any) -> Any:

@@ -117,3 +117,21 @@ def test_a_variable_without_gradient_is_named_once(data, monkeypatch):
     trainer.fit(*data, batch_size=8, epochs=2, verbose=0)
     assert len(said) == 1
     assert "idle" in said[0]
+
+
+def test_choices_go_into_a_checkpoint_and_come_back(data, monkeypatch):
+    """What is ragged is known of a resumed run too, though it has seen nothing else yet."""
+    first = _trainer()
+    first.fit(*data, batch_size=8, epochs=1, verbose=0)
+    memory = first.programs.memory()
+    again, other = _trainer(), _trainer(jit="loop")
+    again.programs.load_memory(memory)
+    assert again.programs.choices == first.programs.choices
+    assert again.programs.memory() == memory
+    monkeypatch.setattr(again.programs, "_choose", lambda *_: pytest.fail("chosen anew"))
+    again.fit(*data, batch_size=8, epochs=1, verbose=0)
+    said = []
+    monkeypatch.setattr(other.programs, "warn", said.append)
+    other.programs.load_memory(memory)
+    assert "jit='loop', and the checkpoint's run compiled train as a TensorFlow graph" in said[0]
+    assert other.programs.choices == {}

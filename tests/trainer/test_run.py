@@ -6,7 +6,6 @@ import pytest
 import layers
 import optimizers
 from trainer import At, Callback, Every, Trainer
-from trainer.run import Goal, Position
 
 
 class See(Callback):
@@ -130,12 +129,3 @@ def test_callbacks_end_even_when_training_fails(fit):
     with pytest.raises(RuntimeError, match="broken"):
         fit(see, Fail())
     assert see.ended == 1
-
-
-def test_goals():
-    position = Position(step=10, epoch=2, epoch_step=3)
-    assert Goal(step=10, epoch=None, steps_per_epoch=None).reached(position)
-    assert not Goal(step=11, epoch=None, steps_per_epoch=None).reached(position)
-    assert Goal(step=None, epoch=2, steps_per_epoch=4).reached(position)
-    assert Goal(step=None, epoch=4, steps_per_epoch=4).total_steps(position) == 15
-    assert Goal(step=None, epoch=4, steps_per_epoch=None).total_steps(position) is None

@@ -90,3 +90,28 @@ def test_regularisers_are_counted_once():
     (loss,) = state.regularization_losses(outer)
     kernel = outer.head.layers[0].kernel.numpy().astype(np.float64)
     np.testing.assert_allclose(loss, 0.01 * np.sum(kernel**2), rtol=1e-6)
+
+
+def test_random_generators_are_found():
+    class Noisy(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.rng = tf.random.Generator.from_seed(3)
+            self.same = {"again": self.rng}
+
+    found = state.variables(Noisy())
+    assert list(found) == ["rng/state"]
+    assert found["rng/state"].dtype == tf.int64
+
+
+def test_names_of_keras_variables_do_not_tell_how_many_there_were():
+    import keras
+
+    def names():
+        model = keras.Sequential([keras.Input([2]), keras.layers.Dense(3)])
+        optimizer = keras.optimizers.Adam()
+        optimizer.build(model.trainable_variables)
+        return list(state.variables({"model": model, "optimizer": optimizer}))
+
+    assert names() == names()
+    assert "optimizer/3_velocity" in names()

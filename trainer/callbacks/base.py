@@ -17,9 +17,11 @@ class Control:
 
     Attributes:
         stop: why the run should end here, or None to go on.
+        save: whether a checkpoint should be taken here (if the trainer takes any).
     """
 
     stop: str | None = None
+    save: bool = False
 
 
 class Run(Protocol):
@@ -37,7 +39,12 @@ class Run(Protocol):
 
     @property
     def start_step(self) -> int:
-        """0, or where an earlier fit ended."""
+        """Where this fit began: 0, or where an earlier one ended."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """Where training stands: `start_step` when a fit begins, later when it is resumed."""
         ...
 
     @property

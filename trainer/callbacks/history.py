@@ -81,6 +81,28 @@ class History:
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
 
+    def memory(self) -> dict[str, Any]:
+        """Everything recorded, for a checkpoint; the arrays are views that later steps leave alone."""
+        return {
+            "history": {name: list(values) for name, values in self.history.items()},
+            "epoch": list(self.epoch),
+            "epoch_steps": list(self.epoch_steps),
+            "stopped": self.stopped,
+            "numbers": self._numbers.values(),
+            "columns": {name: column.values() for name, column in self._columns.items()},
+        }
+
+    def load_memory(self, memory: Mapping[str, Any]) -> None:
+        """Puts back what `memory` gave."""
+        self.history = {name: list(values) for name, values in memory["history"].items()}
+        self.epoch, self.epoch_steps = list(memory["epoch"]), list(memory["epoch_steps"])
+        self.stopped = memory["stopped"]
+        self._numbers = _Column(np.int64)
+        self._numbers.extend(memory["numbers"])
+        self._columns = {name: _Column(np.float32) for name in memory["columns"]}
+        for name, values in memory["columns"].items():
+            self._columns[name].extend(values)
+
     def __repr__(self) -> str:
         epochs, steps = len(self.epoch), self._numbers.size
         head = f"{_count(epochs, 'epoch')}, {_count(steps, 'step')}"

@@ -97,7 +97,7 @@ class Callbacks:
         Raises:
             CallbackError: one failed; those after it were not called.
         """
-        reasons = []
+        reasons, save = [], False
         for e in self._entries:
             if not e.callback.when.due(dataclasses.replace(moment, fired=e.fired)):
                 continue
@@ -106,12 +106,13 @@ class Callbacks:
             try:
                 control = e.callback(report)
                 if control is not None and not isinstance(control, Control):
-                    raise TypeError(f"it returned {control!r}; return Control(stop=...) or None.")
+                    raise TypeError(f"it returned {control!r}; return a Control or None.")
             except Exception as error:
                 raise CallbackError(_words(e, f"at step {moment.step}", error)) from error
-            if control is not None and control.stop is not None:
-                reasons.append(control.stop)
-        return Control(stop="; ".join(reasons)) if reasons else None
+            if control is not None:
+                reasons += [control.stop] if control.stop is not None else []
+                save = save or control.save
+        return Control("; ".join(reasons) or None, save) if reasons or save else None
 
     def finish(self, make_report: MakeReport, error: BaseException | None = None) -> None:
         """Calls `on_train_end` of all that began, each even if one before it fails.
@@ -142,14 +143,18 @@ class Callbacks:
         raise CallbackError("\nand also: ".join(texts)) from failures[0][1]
 
     def memory(self) -> dict[str, Mapping[str, Any]]:
-        """What a checkpoint must hold: "Class:number" -> the callback's memory."""
-        return {key: e.callback.memory() for key, e in self._keyed()}
+        """What a checkpoint must hold: "Class:number" -> what it has seen, and its memory."""
+        return {
+            key: {"seen": e.seen, "memory": dict(e.callback.memory())} for key, e in self._keyed()
+        }
 
     def load_memory(self, memory: Mapping[str, Mapping[str, Any]]) -> None:
         """Puts back what `memory` gave; a callback that was not there keeps its fresh memory."""
         for key, e in self._keyed():
-            if memory.get(key):
-                e.callback.load_memory(memory[key])
+            if key in memory:
+                e.seen = memory[key]["seen"]
+                if memory[key]["memory"]:
+                    e.callback.load_memory(memory[key]["memory"])
 
     def _keyed(self) -> Iterator[tuple[str, _Entry]]:
         """Entries by class, numbered within it: adding another class does not shift the others."""

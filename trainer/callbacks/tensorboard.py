@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,11 +60,12 @@ class TensorBoard(Callback):
         self.when: Trigger = Every(seconds=2) | Every(epochs=1) | Validated()
         self._writer: _Writer | None = None
         self._time = 0.0
+        self._seen = 0
 
     def on_train_begin(self, run: Run) -> None:
         """Starts the thread."""
-        self._time = time.time()
-        self._writer = _Writer(self.log_dir, run.start_step + 1)
+        self._time, self._seen = time.time(), run.step
+        self._writer = _Writer(self.log_dir, run.step + 1)
 
     def __call__(self, report: Report) -> Control | None:
         """Hands over what has happened since the last call."""
@@ -82,10 +83,28 @@ class TensorBoard(Callback):
         finally:
             writer.close()
 
+    def memory(self) -> Mapping[str, Any]:
+        """What was handed over and is not in the files yet: a killed run would have lost it."""
+        unwritten = [] if self._writer is None else self._writer.unwritten()
+        return {
+            "seen": self._seen,
+            "unwritten": [[job._asdict() for job in jobs] for jobs in unwritten],
+        }
+
+    def load_memory(self, memory: Mapping[str, Any]) -> None:
+        """Writes first what the run that is resumed had not written."""
+        assert self._writer is not None
+        lost = [[_Job(**job) for job in jobs] for jobs in memory["unwritten"]]
+        self._seen = memory["seen"]
+        firsts = [int(job.steps[0]) for jobs in lost for job in jobs if len(job.steps)]
+        self._writer.start_step = min([*firsts, self._seen + 1])
+        for jobs in lost:
+            self._writer.put(jobs)
+
     def _jobs(self, report: Report, ended: bool = False) -> list[_Job]:
         """What a report has to write."""
         now, before = time.time(), self._time
-        self._time = now
+        self._time, self._seen = now, report.step
         jobs = []
         numbers = report.steps["step"]
         if self.every and len(numbers):
@@ -124,17 +143,26 @@ class _Job(NamedTuple):
 
 
 class _Writer:
-    """The thread, and the bounded queue that feeds it."""
+    """The thread, and the bounded queue that feeds it.
+
+    Attributes:
+        start_step: the first step that will be written; TensorBoard forgets what an interrupted
+            run had written from there on. It counts until the first job.
+    """
 
     def __init__(self, log_dir: str, start_step: int) -> None:
-        self._files = {
-            run: EventFile(os.path.join(log_dir, run), start_step)
-            for run in ("train", "validation")
-        }
+        self.start_step = start_step
+        self._log_dir = log_dir
+        self._files: dict[str, EventFile] = {}
         self._queue: queue.Queue[list[_Job] | None] = queue.Queue(maxsize=8)
+        self._unwritten: list[list[_Job]] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="tensorboard", daemon=True)
         self._thread.start()
+
+    def unwritten(self) -> list[list[_Job]]:
+        """What was put and is not flushed to the files yet."""
+        return list(self._unwritten)
 
     def put(self, jobs: list[_Job] | None) -> None:
         """Queues work; waits while the queue is full.
@@ -149,9 +177,12 @@ class _Writer:
             if not self._thread.is_alive():
                 return  # its error has been raised already
             try:
+                if jobs is not None:
+                    self._unwritten.append(jobs)  # first, as the thread takes it off when written
                 return self._queue.put(jobs, timeout=0.1)
             except queue.Full:
-                continue
+                if jobs is not None:
+                    self._unwritten.pop()
 
     def close(self) -> None:
         """Waits until all is written; raises as `put` does."""
@@ -168,6 +199,7 @@ class _Writer:
                     self._write(job)
                 for file in self._files.values():
                     file.flush()
+                del self._unwritten[0]
         except BaseException as error:  # raised again in the thread of fit
             self._error = error
         finally:
@@ -178,6 +210,9 @@ class _Writer:
                     self._error = self._error or error
 
     def _write(self, job: _Job) -> None:
+        if job.run not in self._files:
+            folder = os.path.join(self._log_dir, job.run)
+            self._files[job.run] = EventFile(folder, self.start_step)
         file = self._files[job.run]
         for start in range(0, len(job.steps), BLOCK):
             part = slice(start, start + BLOCK)

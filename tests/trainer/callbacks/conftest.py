@@ -29,6 +29,7 @@ def make_run():
             names=names,
             monitored={"accuracy": "max"},
             start_step=0,
+            step=0,
             total_steps=30,
             epochs=3,
             steps_per_epoch=10,
@@ -36,6 +37,7 @@ def make_run():
             weights=0,
         )
         vars(run).update(changes)
+        run.step = changes.get("step", run.start_step)
         return run
 
     return make
@@ -92,7 +94,7 @@ def fit():
                     raise KeyboardInterrupt
                 numbers = np.arange(state.step + 1, until + 1)
                 history.add_steps(state.step + 1, {"loss": 1 / numbers, "accuracy": 0 * numbers})
-                state.step = run.weights = until
+                state.step = run.step = run.weights = until
                 validation = {}
                 if until % length == 0:
                     state.epoch += 1

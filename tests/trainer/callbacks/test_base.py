@@ -57,6 +57,7 @@ def test_runs_and_reports_tell_the_truth(jit, data):
         "names": names,
         "monitored": {"mae": "min", "val_mae": "min"},
         "start_step": 0,
+        "step": 0,
         "total_steps": 14,
         "epochs": 2,
         "steps_per_epoch": 7,
@@ -65,6 +66,7 @@ def test_runs_and_reports_tell_the_truth(jit, data):
     assert second == first | {
         "names": [*names, "val_loss", "val_mae"],
         "start_step": 14,
+        "step": 14,
         "total_steps": 21,
         "epochs": 3,
         "validates": True,

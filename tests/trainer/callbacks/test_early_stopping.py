@@ -121,7 +121,7 @@ def test_forgets_between_fits_but_not_over_a_resume(fit, make_run):
     assert (stopping.best, stopping.wait, stopping.best_step) == (None, 0, 0)
     stopping.load_memory(memory)
     assert (stopping.best, stopping.wait, stopping.best_weights) == (1 / 30, 5, [1, 2])
-    assert Callbacks([stopping]).memory() == {"EarlyStopping:0": memory}
+    assert Callbacks([stopping]).memory() == {"EarlyStopping:0": {"seen": 0, "memory": memory}}
 
 
 def test_refuses(make_run):

@@ -94,3 +94,20 @@ def test_refuses_columns_that_do_not_fit():
     history.add_steps(1, {"loss": np.ones(2)})
     with pytest.raises(ValueError, match="first_step=2, but step 2 is recorded"):
         history.add_steps(2, {"loss": np.ones(2)})
+
+
+def test_memory_is_everything_recorded():
+    history = History()
+    history.add_steps(1, {"loss": np.array([3.0, 2.0])})
+    history.add_epoch(1, 2, {"loss": 2.5, "val_loss": 4.0})
+    history.stopped = "enough"
+    memory = history.memory()
+    again = History()
+    again.load_memory(memory)
+    assert repr(again) == repr(history)
+    again.add_steps(3, {"loss": np.array([1.0])})
+    again.add_epoch(2, 3, {"loss": 1.0})
+    history.add_steps(3, {"loss": np.array([7.0])})
+    np.testing.assert_array_equal(memory["columns"]["loss"], [3.0, 2.0])  # later steps leave it
+    assert history.history["loss"] == memory["history"]["loss"] == [2.5]
+    np.testing.assert_array_equal(again.steps["loss"], [3.0, 2.0, 1.0])

@@ -1,6 +1,9 @@
 """Callbacks: order, what each one sees, and what happens when one fails."""
 
+import types
+
 import keras
+import numpy as np
 import pytest
 
 from trainer.callbacks import (
@@ -101,7 +104,7 @@ def test_a_failure_names_the_callback_and_the_step_and_ends_the_rest(fit, make_r
 
 def test_a_wrong_return_value_is_an_error(fit, make_run):
     wrong = LambdaCallback(lambda report: "stop", when=Every(steps=4))
-    with pytest.raises(CallbackError, match=r"returned 'stop'; return Control\(stop=...\) or None"):
+    with pytest.raises(CallbackError, match=r"returned 'stop'; return a Control or None"):
         fit([wrong], make_run())
 
 
@@ -189,3 +192,39 @@ def test_memory_is_kept_by_class_and_number():
     other, again = EarlyStopping(), EarlyStopping("loss")
     Callbacks([LambdaCallback(print), other, again]).load_memory(memory)
     assert (again.best, again.wait, other.best) == (0.5, 2, None)
+
+
+def test_each_goes_on_from_what_it_has_seen(fit, make_run):
+    """A callback that was last called at step 8 is told of step 9 first after a restart at 10."""
+    notes = []
+    first = Callbacks([Recorder("a", Every(steps=4), notes), Recorder("b", Every(steps=5), notes)])
+    memory = {key: dict(part) for key, part in first.memory().items()}
+    memory["Recorder:0"]["seen"], memory["Recorder:1"]["seen"] = 8, 10
+    first.start(make_run(start_step=0, step=10))
+    first.load_memory(memory)
+    seen = []
+
+    def report(since):
+        seen.append(since)
+        return types.SimpleNamespace(step=20, steps={"step": np.arange(since + 1, 21)})
+
+    first.run(Moment(step=20), report)
+    assert seen == [8, 10]
+
+
+def test_wishes_are_joined():
+    class Wish(Callback):
+        when = Every(steps=1)
+
+        def __init__(self, control):
+            self.control = control
+
+        def __call__(self, report):
+            return self.control
+
+    def ask(*controls):
+        return Callbacks([Wish(c) for c in controls]).run(Moment(step=1), lambda since: None)
+
+    assert ask(None, None) is None
+    assert ask(Control(save=True), None) == Control(save=True)
+    assert ask(Control(stop="a"), Control(save=True), Control(stop="b")) == Control("a; b", True)

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -113,3 +114,41 @@ def test_closing_joins_the_thread(fit, make_run, tmp_path):
 def test_refuses(update_freq):
     with pytest.raises(ValueError, match="update_freq="):
         TensorBoard(update_freq=update_freq)
+
+
+def test_what_was_not_written_when_a_run_was_killed_is_written_first(fit, make_run, tmp_path):
+    """Checkpointed at step 20 with steps 11 to 20 handed over but not in the files."""
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    fit([TensorBoard(whole)], make_run(), validate)
+    kept = {}
+
+    class Slow(TensorBoard):
+        """Writes nothing more once step 20 was handed over, as if the disk had stalled."""
+
+        def __call__(self, report):
+            if report.step == 20:
+                while self._writer.unwritten():
+                    time.sleep(0.001)
+                self._writer._queue.put = lambda jobs, timeout=None: None
+            super().__call__(report)
+            if report.step == 20:
+                kept.update(self.memory())
+                raise KeyboardInterrupt
+
+        def on_train_end(self, report):
+            """As if killed."""
+
+    with pytest.raises(KeyboardInterrupt):
+        fit([Slow(cut)], make_run(), validate)
+    assert kept["seen"] == 20
+    assert kept["unwritten"]
+    again = TensorBoard(cut)
+    run = make_run(start_step=0, step=20)
+    again.on_train_begin(run)
+    again.load_memory(kept)
+    again.on_train_begin = lambda run: None  # the same writer goes on
+    fit([again], make_run(start_step=20, total_steps=30), validate)
+    for name in ("train", "validation"):
+        found, expected = scalars(cut / name), scalars(whole / name)
+        for tag in expected.keys() - {"speed/steps_per_second"}:
+            assert found[tag] == expected[tag], (name, tag)

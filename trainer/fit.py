@@ -1,0 +1,128 @@
+"""Fit: enters a call of fit, new or cut short, and sees it through to its goal or a signal."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+from collections.abc import Callable, Sequence
+
+from absl import logging
+
+from trainer.callbacks.base import Callback
+from trainer.callbacks.history import History
+from trainer.calls import Call, Goal, Position
+from trainer.checkpoint.session import Session
+from trainer.data.segment import Segment, Source
+from trainer.interrupt import Interrupt, Preempted
+from trainer.loop import Loop
+from trainer.programs import Programs
+from trainer.run import FitRun, Validation
+from trainer.task import Task
+
+
+class Fit:
+    """The calls of fit of one trainer.
+
+    Args:
+        task: what is trained.
+        programs: its compiled loops.
+        position: where training stands; advanced in place.
+        session: its checkpoints, if any are taken.
+    """
+
+    def __init__(
+        self, task: Task, programs: Programs, position: Position, session: Session | None
+    ) -> None:
+        self._task, self._programs = task, programs
+        self._position, self._session = position, session
+
+    def enter(
+        self, source: Source, asked: dict[str, int], steps_per_epoch: int | None
+    ) -> Call:
+        """This call of fit: as the checkpoint has it, or a new one."""
+        position, session = self._position, self._session
+        data = source.fingerprint() if session else None
+        if session is not None and (call := session.known(asked, data, position)) is not None:
+            return call
+        # The open epoch goes on where the data still has one like it.
+        length = steps_per_epoch or source.steps_per_epoch
+        over = length is not None and position.epoch_step >= length
+        if position.epoch_step and ("epochs" in asked or over):
+            position.epoch += 1
+            position.epoch_step = 0
+        position.taken = 0
+        if position.step >= asked.get("steps", position.step + 1):
+            raise ValueError(
+                f"steps={asked['steps']}, and training stands at step {position.step} already: "
+                "steps is the step to train to, counted over all calls of fit. For n more pass "
+                "steps=trainer.step + n."
+            )
+        call = Call(dataclasses.replace(position), asked, data, History())
+        if session is not None:
+            session.add(call)
+        return call
+
+    def run(
+        self,
+        call: Call,
+        source: Source,
+        steps_per_epoch: int | None,
+        *,
+        callbacks: Sequence[Callback],
+        validation: Validation | None,
+        say: Callable[[str], None],
+    ) -> None:
+        """Trains until the call's goal; a signal ends it with everything kept."""
+        position, session = self._position, self._session
+        goal = self._goal(call, source, steps_per_epoch)
+        total = goal.total_steps(position)
+        planned = None if total is None else total - call.start.step
+
+        def loop_for(segment: Segment) -> Loop:
+            loop = self._programs.loop("train", source.fetch, segment, planned, say)
+            if session is not None:
+                session.look(loop)
+            return loop
+
+        grace = session.settings.grace_seconds if session else 0.0
+        with Interrupt(self._programs.stop, sigterm=bool(session), grace_seconds=grace) as interrupt:
+            run = FitRun(
+                self._task,
+                position,
+                source,
+                loop_for,
+                call,
+                goal,
+                callbacks=callbacks,
+                validation=validation,
+                saver=session,
+                interrupt=interrupt,
+            )
+            try:
+                if session is not None and (memory := session.take_memory()) is not None:
+                    run.resume(memory)
+                run.go()
+                call.done = True
+                run.save()
+                if session is not None:
+                    session.finish()
+            except KeyboardInterrupt:
+                written = session is not None and session.finish(interrupt.seconds_left)
+                if interrupt.wanted is not signal.SIGTERM:
+                    raise
+                state = f"is saved in {session.settings.directory}" if written else "is NOT saved"
+                message = f"SIGTERM at step {position.step}, which {state}"
+                logging.warning(message)
+                raise Preempted(message) from None
+            finally:
+                # The same unless a step failed amid a call, after others that count.
+                position.step = int(self._programs.counter)
+
+    def _goal(self, call: Call, source: Source, steps_per_epoch: int | None) -> Goal:
+        goal = call.goal(steps_per_epoch or source.steps_per_epoch)
+        if goal.step is None and goal.steps_per_epoch is None and source.infinite:
+            raise ValueError(
+                "x never ends, so an epoch has no end: pass steps_per_epoch=, or steps= in place "
+                "of epochs=."
+            )
+        return goal

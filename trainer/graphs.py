@@ -1,0 +1,31 @@
+"""Walks over traced graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+
+def operations(graph: tf.Graph) -> Iterator[tf.Operation]:
+    """All operations of a graph and of the functions it calls, each function once."""
+    seen: set[str] = set()
+    graphs = [graph]
+    while graphs:
+        current = graphs.pop()
+        for op in current.get_operations():
+            yield op
+            for name in called(op):
+                if name in seen:
+                    continue
+                seen.add(name)
+                found = current._get_function(name)  # no public way to the inner graph
+                inner = getattr(found, "graph", None)
+                if inner is not None:
+                    graphs.append(inner)
+
+
+def called(op: tf.Operation) -> list[str]:
+    """Names of the functions that an operation calls."""
+    values = op.node_def.attr.values()
+    return [v.func.name for v in values if v.HasField("func")]
