@@ -109,6 +109,16 @@ class MultiHeadAttention(Layer):
         self._project("output", [heads, v, output], [output])
         self.fix_axes({-1: d})
 
+    def keras_paths(self) -> dict[str, tf.Variable]:
+        """Where a `.weights.h5` file of Keras has the weights: in a layer for each projection."""
+        found = {}
+        for part in ("query", "key", "value", "output"):
+            for i, name in enumerate(("kernel", "bias")):
+                weight = getattr(self, f"{part}_{name}", None)
+                if weight is not None:
+                    found[f"{part}_dense/vars/{i}"] = weight
+        return found
+
     def _project(self, part: str, kernel: list[int], bias: list[int]) -> None:
         name = f"{part}_kernel"
         make = self.add_weight(

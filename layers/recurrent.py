@@ -139,6 +139,10 @@ class _Recurrent(Layer):
         result = tf.transpose(outputs, [1, 0, 2]) if self.return_sequences else states[0]
         return (result, *states) if self.return_state else result
 
+    def keras_paths(self) -> dict[str, tf.Variable]:
+        """Where a `.weights.h5` file of Keras has the weights: in the layer's cell."""
+        return {f"cell/vars/{i}": weight for i, weight in enumerate(self.weights)}
+
     def _initial_state(self, inputs: tf.Tensor, given: Any) -> State:
         if given is None:
             zeros = tf.zeros([tf.shape(inputs)[0], self.units], inputs.dtype)

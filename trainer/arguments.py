@@ -63,6 +63,11 @@ def task(model_or_task: Any, given: Mapping[str, Any], accumulate: int) -> Task:
     return Supervised(model_or_task, objective, optimizer(given["optimizer"]), accumulate)
 
 
+def weights_root(given: Task) -> Any:
+    """What weights are named from: the model of supervised training, else the task."""
+    return given.model if isinstance(given, Supervised) else given
+
+
 def optimizer(given: Any) -> Any:
     """An optimizer, from itself or its name."""
     if given is None:

@@ -29,7 +29,7 @@ def _walk(node: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
         seen.add(id(node))
         yield path, node
         for i, variable in enumerate(node.variables):
-            short = _short(variable, slot=_is_optimizer(node))
+            short = _short(variable, slot=is_optimizer(node))
             yield from _walk(as_tf(variable), _join(path, f"{i}_{short}"), seen)
     elif is_keras(node) and hasattr(node, "value"):  # a Keras variable held directly
         yield from _walk(as_tf(node), path, seen)
@@ -43,16 +43,29 @@ def _walk(node: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
             yield from _walk(value, _join(path, str(i)), seen)
     elif isinstance(node, tf.random.Generator):
         yield from _walk(node.state, _join(path, "state"), seen)
-    elif isinstance(node, tf.Module) or _is_optimizer(node):
+    elif isinstance(node, tf.Module) or is_optimizer(node):
         seen.add(id(node))
         yield path, node
-        for name, value in _attributes(node).items():
+        for name, value in attributes(node).items():
             yield from _walk(value, _join(path, name), seen)
 
 
 def variables(root: Any) -> dict[str, tf.Variable]:
-    """Path -> variable, for every variable below `root`, trainable or not."""
-    return {path: node for path, node in walk(root) if isinstance(node, tf.Variable)}
+    """Path -> variable, for every variable below `root`, trainable or not.
+
+    Raises:
+        ValueError: keys of dicts give two variables the same path.
+    """
+    found: dict[str, tf.Variable] = {}
+    for path, node in walk(root):
+        if isinstance(node, tf.Variable):
+            if path in found:
+                raise ValueError(
+                    f"two variables have the path {path!r}: dicts have keys with a slash, or both "
+                    "1 and '1'. Rename one, or one could not be told from the other in a file."
+                )
+            found[path] = node
+    return found
 
 
 def model_variables(root: Any) -> dict[str, tf.Variable]:
@@ -60,7 +73,7 @@ def model_variables(root: Any) -> dict[str, tf.Variable]:
     owned = {
         id(variable)
         for _, node in walk(root)
-        if not isinstance(node, tf.Variable) and _is_optimizer(node)
+        if not isinstance(node, tf.Variable) and is_optimizer(node)
         for variable in variables(node).values()
     }
     return {path: v for path, v in variables(root).items() if id(v) not in owned}
@@ -83,7 +96,7 @@ def trainable_variables(root: Any) -> list[Any]:
 
 
 def _collect_trainable(node: Any, found: list[Any], seen: set[int]) -> None:
-    if id(node) in seen or _is_optimizer(node):
+    if id(node) in seen or is_optimizer(node):
         return
     seen.add(id(node))
     if isinstance(node, tf.Variable) or (is_keras(node) and hasattr(node, "value")):
@@ -99,7 +112,7 @@ def _collect_trainable(node: Any, found: list[Any], seen: set[int]) -> None:
         for value in node:
             _collect_trainable(value, found, seen)
     elif isinstance(node, tf.Module):
-        for value in _attributes(node).values():
+        for value in attributes(node).values():
             _collect_trainable(value, found, seen)
 
 
@@ -117,7 +130,7 @@ def regularization_losses(root: Any) -> list[tf.Tensor]:
     elif isinstance(root, (list, tuple)):
         children = list(root)
     elif isinstance(root, tf.Module):
-        children = list(_attributes(root).values())
+        children = list(attributes(root).values())
     else:
         return []
     return [loss for child in children for loss in regularization_losses(child)]
@@ -161,12 +174,13 @@ def name_of(variable: Any) -> str:
     return str(getattr(variable, "path", None) or variable.name).removesuffix(":0")
 
 
-def _attributes(node: Any) -> dict[str, Any]:
+def attributes(node: Any) -> dict[str, Any]:
     """An object's attributes without those of TensorFlow's own bookkeeping."""
     return {k: v for k, v in vars(node).items() if not k.startswith(("_tf_", "_self_"))}
 
 
-def _is_optimizer(node: Any) -> bool:
+def is_optimizer(node: Any) -> bool:
+    """Whether an object, not a class, has `apply`."""
     return callable(getattr(node, "apply", None)) and not isinstance(node, type)
 
 

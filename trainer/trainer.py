@@ -15,8 +15,10 @@ from trainer.callbacks.history import History
 from trainer.callbacks.progress import Progress
 from trainer.callbacks.triggers import Trigger
 from trainer.calls import Position
+from trainer.checkpoint.export import export, servable
 from trainer.checkpoint.session import Session
 from trainer.checkpoint.settings import Checkpoint
+from trainer.checkpoint.weights import LaterWeights, save_weights
 from trainer.data.checks import check_labels
 from trainer.data.segment import Segment, Source
 from trainer.data.source import open_source
@@ -105,7 +107,8 @@ class Trainer:
         self.task = arguments.task(model_or_task, given, self.accumulate)
         self.history: History | None = None
         self._position = Position()
-        self._built: set[str] = set()
+        self._built: dict[tuple[str, str], Any] = {}  # (verb, spec's text) -> spec of a batch
+        self._later = LaterWeights(arguments.weights_root(self.task))
         self.programs = Programs(
             self.task,
             jit=arguments.jit(jit),
@@ -295,6 +298,25 @@ class Trainer:
         finally:
             source.close()
 
+    def save_weights(self, path: Any) -> None:
+        """Writes the weights to `.npz` or `.safetensors`; see `trainer.checkpoint.save_weights`.
+
+        They are the model's, under its own names, or all of a task's.
+        """
+        save_weights(self._later.root, path)
+
+    def load_weights(self, path: Any, partial: str | None = None) -> None:
+        """Loads weights; where they have no variables yet, as soon as data have built the model.
+
+        See `trainer.checkpoint.load_weights` for formats, `partial` and errors.
+        """
+        self._later.load(path, partial, built=bool(self._built))
+
+    def export(self, path: Any) -> None:
+        """Writes a SavedModel for inputs like those built with; see `trainer.checkpoint.export`."""
+        model, input_spec = servable(self.task, self._built)
+        export(model, path, input_spec)
+
     # How the pieces come together.
 
     def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Source:
@@ -322,15 +344,20 @@ class Trainer:
         self, verb: str, source: Source, y: Any, rows: int | None, *, argument: str = "y"
     ) -> None:
         """Makes all variables, outside of any trace, from one batch of the data."""
-        key = f"{verb} {source.element_spec}"
+        key = (verb, str(source.element_spec))
         if key in self._built:
             self._check_labels(y, argument)
             return
         batch = source.example(self.task.build_rows or (rows or 32) * self.accumulate)
         modules = state.modules(self.task)
-        with handed(modules, Seeds(fold(self.seed, _BUILD), 0).next), state.untouched(self.task):
-            self.task.build(batch, verb)
-        self._built.add(key)
+        # Weights that wait come before the optimizer's slots, which may be copies of them.
+        first = ["predict"] if self._later.waits and isinstance(self.task, Supervised) else []
+        for part in [*first, verb]:
+            seeds = Seeds(fold(self.seed, _BUILD), 0)
+            with handed(modules, seeds.next), state.untouched(self.task):
+                self.task.build(batch, part)
+            self._later.built()
+        self._built[key] = source.element_spec
         self._check_labels(y, argument)
 
     def _check_labels(self, y: Any, argument: str) -> None:

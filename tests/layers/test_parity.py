@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import tensorflow as tf
+
+from trainer.checkpoint import load_weights
 
 
 def run(layer, x, training, variables):
@@ -38,3 +41,18 @@ def test_keras_parity(twin_case):
     for g, w in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(sum(ours.losses, 0.0), sum(theirs.losses, 0.0), rtol=1e-6)
+
+
+def test_a_keras_file_has_every_weight_where_it_is_looked_for(twin_case, tmp_path):
+    ours, theirs = twin_case.make(), twin_case.twin()
+    model = keras.Sequential([theirs])
+    for layer in (ours, model):
+        layer(twin_case.inputs())
+    theirs.set_weights(twin_case.weights(theirs.get_weights()))
+    model.save_weights(tmp_path / "k.weights.h5")
+    held = {"layers": [ours]}
+    if hasattr(theirs, "attention"):  # the twin is one layer deeper
+        held = {"layers/__self_attention/attention": ours}
+    assert len(load_weights(held, tmp_path / "k.weights.h5")) == len(ours.weights)
+    for g, w in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(g, w)

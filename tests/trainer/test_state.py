@@ -38,6 +38,18 @@ def test_paths_name_each_variable_once():
     assert len({id(v) for v in found.values()}) == len(found)
 
 
+@pytest.mark.parametrize(
+    "clash",
+    [
+        {"a/b": tf.Variable(1.0), "a": {"b": tf.Variable(2.0)}},
+        {1: tf.Variable(1.0), "1": tf.Variable(2.0)},
+    ],
+)
+def test_no_variable_hides_another(clash):
+    with pytest.raises(ValueError, match="two variables have the path"):
+        state.variables(clash)
+
+
 def test_two_instances_have_the_same_paths():
     """Keras numbers its automatic names through the process; the paths must not."""
     assert list(state.variables(Outer())) == list(state.variables(Outer()))
