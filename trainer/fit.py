@@ -36,9 +36,7 @@ class Fit:
         self._task, self._programs = task, programs
         self._position, self._session = position, session
 
-    def enter(
-        self, source: Source, asked: dict[str, int], steps_per_epoch: int | None
-    ) -> Call:
+    def enter(self, source: Source, asked: dict[str, int], steps_per_epoch: int | None) -> Call:
         """This call of fit: as the checkpoint has it, or a new one."""
         position, session = self._position, self._session
         data = source.fingerprint() if session else None
@@ -84,8 +82,8 @@ class Fit:
                 session.look(loop)
             return loop
 
-        grace = session.settings.grace_seconds if session else 0.0
-        with Interrupt(self._programs.stop, sigterm=bool(session), grace_seconds=grace) as interrupt:
+        grace = session.settings.grace_seconds if session else None
+        with Interrupt(self._programs.stop, sigterm_grace=grace) as interrupt:
             run = FitRun(
                 self._task,
                 position,
@@ -107,11 +105,13 @@ class Fit:
                 if session is not None:
                     session.finish()
             except KeyboardInterrupt:
-                written = session is not None and session.finish(interrupt.seconds_left)
+                if session is None:
+                    raise
+                written = session.finish(interrupt.seconds_left)
                 if interrupt.wanted is not signal.SIGTERM:
                     raise
-                state = f"is saved in {session.settings.directory}" if written else "is NOT saved"
-                message = f"SIGTERM at step {position.step}, which {state}"
+                where = f"is saved in {session.settings.directory}" if written else "is NOT saved"
+                message = f"SIGTERM at step {position.step}, which {where}"
                 logging.warning(message)
                 raise Preempted(message) from None
             finally:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType, TracebackType
 
 import tensorflow as tf
@@ -40,21 +41,18 @@ class Interrupt:
 
     Args:
         flag: set to True when a call should end.
-        sigterm: whether SIGTERM is granted too.
-        grace_seconds: how long after SIGTERM the process may go on; then it is ended, whatever it
-            is doing, as the sender of SIGTERM would do.
+        sigterm_grace: None to leave SIGTERM alone. Else it is granted too, and this is how many
+            seconds after it the process may go on; then it is ended, whatever it is doing, as the
+            sender of SIGTERM would do.
 
     Attributes:
         wanted: the signal that came, or None.
     """
 
-    def __init__(
-        self, flag: tf.Variable, *, sigterm: bool = False, grace_seconds: float = 30.0
-    ) -> None:
+    def __init__(self, flag: tf.Variable, *, sigterm_grace: float | None = None) -> None:
         self.wanted: signal.Signals | None = None
         self._flag = flag
-        self._sigterm = sigterm
-        self._grace = grace_seconds
+        self._grace = sigterm_grace
         self._deadline: float | None = None
         self._presses = 0
         self._lock = threading.RLock()
@@ -70,20 +68,20 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         self._flag.assign(False)
         if threading.current_thread() is not threading.main_thread():
-            if self._sigterm:
+            if self._grace is not None:
                 logging.warning(
                     "fit runs in a thread other than the main one, which signals do not reach: "
                     "SIGTERM will end the process without a last checkpoint."
                 )
             return self
         handled = [signal.SIGINT]
-        if self._sigterm:
+        if self._grace is not None:
             handled.append(signal.SIGTERM)
         for number in handled:
             before = signal.getsignal(number)
             if before in (signal.default_int_handler, signal.SIG_DFL):
                 signal.signal(number, self._on_signal)
-                self._undo.append(lambda n=number, b=before: signal.signal(n, b))
+                self._undo.append(partial(signal.signal, number, before))
         if self._undo:
             self._watch()
         return self
@@ -125,7 +123,7 @@ class Interrupt:
                     os.write(old, data)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # Python's handler: may run amid the tracing of a graph, so it leaves the flag to the thread.
+        # May run amid the tracing of a graph, so the flag is left to the thread.
         if number == signal.SIGINT:
             self._presses += 1
             if self._presses > 1:
@@ -135,7 +133,7 @@ class Interrupt:
     def _note(self, number: int) -> None:
         if number == signal.SIGINT and self.wanted is None:
             self.wanted = signal.SIGINT
-        elif number == signal.SIGTERM and self._sigterm:
+        elif number == signal.SIGTERM and self._grace is not None:
             self.wanted = signal.SIGTERM
             with self._lock:
                 if self._deadline is not None:

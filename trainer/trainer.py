@@ -15,10 +15,8 @@ from trainer.callbacks.history import History
 from trainer.callbacks.progress import Progress
 from trainer.callbacks.triggers import Trigger
 from trainer.calls import Position
-from trainer.checkpoint.export import export, servable
 from trainer.checkpoint.session import Session
 from trainer.checkpoint.settings import Checkpoint
-from trainer.checkpoint.weights import LaterWeights, save_weights
 from trainer.data.checks import check_labels
 from trainer.data.segment import Segment, Source
 from trainer.data.source import open_source
@@ -30,6 +28,8 @@ from trainer.programs import Programs
 from trainer.random import Seeds, fold, handed
 from trainer.run import Validation
 from trainer.supervised import Supervised
+from trainer.weights.export import export, servable
+from trainer.weights.transfer import LaterWeights, save_weights
 
 _BUILD = -1  # the stream of seeds for initial weights, beside those of the steps
 
@@ -299,7 +299,7 @@ class Trainer:
             source.close()
 
     def save_weights(self, path: Any) -> None:
-        """Writes the weights to `.npz` or `.safetensors`; see `trainer.checkpoint.save_weights`.
+        """Writes the weights to `.npz` or `.safetensors`; see `trainer.weights.save_weights`.
 
         They are the model's, under its own names, or all of a task's.
         """
@@ -308,12 +308,12 @@ class Trainer:
     def load_weights(self, path: Any, partial: str | None = None) -> None:
         """Loads weights; where they have no variables yet, as soon as data have built the model.
 
-        See `trainer.checkpoint.load_weights` for formats, `partial` and errors.
+        See `trainer.weights.load_weights` for formats, `partial` and errors.
         """
         self._later.load(path, partial, built=bool(self._built))
 
     def export(self, path: Any) -> None:
-        """Writes a SavedModel for inputs like those built with; see `trainer.checkpoint.export`."""
+        """Writes a SavedModel for inputs like those built with; see `trainer.weights.export`."""
         model, input_spec = servable(self.task, self._built)
         export(model, path, input_spec)
 

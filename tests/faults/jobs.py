@@ -119,9 +119,7 @@ class Gan(Task):
         variables = self.d.trainable_variables
         return {
             "d_loss": ctx.minimize(d_loss, part, self.d_optimizer, variables),
-            "g_loss": ctx.minimize(
-                g_loss, part, self.g_optimizer, self.g.trainable_variables
-            ),
+            "g_loss": ctx.minimize(g_loss, part, self.g_optimizer, self.g.trainable_variables),
             "size": Sums.of(tf.abs(batch)),
         }
 
@@ -131,5 +129,3 @@ def gan(checkpoint):
     jit, _ = _settings()
     data = np.random.default_rng(2).normal(size=(ROWS, 2)).astype("float32")
     return _fit(Trainer(Gan(), jit=jit, checkpoint=checkpoint), checkpoint, data)
-
-

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from trainer.calls import Call, Goal, Position
 from trainer.callbacks import History
+from trainer.calls import Call, Goal, Position
 from trainer.checkpoint import plain
 
 

@@ -1,4 +1,4 @@
-"""Signals end a running call after its present step, also amid TensorFlow; a second Ctrl-C insists."""
+"""Signals end a running call after its present step; a second Ctrl-C insists."""
 
 import os
 import signal
@@ -87,7 +87,7 @@ def test_sigterm_only_where_asked_for(flag):
     before = signal.getsignal(signal.SIGTERM)
     with Interrupt(flag):
         assert signal.getsignal(signal.SIGTERM) is before
-    with Interrupt(flag, sigterm=True, grace_seconds=60) as interrupt:
+    with Interrupt(flag, sigterm_grace=60) as interrupt:
         assert interrupt.seconds_left is None
         _press(signal.SIGTERM)
         assert interrupt.wanted is signal.SIGTERM
@@ -101,7 +101,7 @@ def test_the_grace_is_the_longest(tmp_path):
         import os, signal, time
         import tensorflow as tf
         from trainer.interrupt import Interrupt
-        with Interrupt(tf.Variable(False), sigterm=True, grace_seconds=0.2):
+        with Interrupt(tf.Variable(False), sigterm_grace=0.2):
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(60)
         """
@@ -128,7 +128,7 @@ def test_other_threads_have_no_handler_and_say_so(flag, caplog):
 
     def work():
         try:
-            with Interrupt(flag, sigterm=True) as interrupt:
+            with Interrupt(flag, sigterm_grace=1) as interrupt:
                 assert interrupt.wanted is None
                 assert signal.getsignal(signal.SIGTERM) is before
         except BaseException as error:

@@ -82,7 +82,7 @@ class History:
             self.history.setdefault(name, []).append(float(value))
 
     def memory(self) -> dict[str, Any]:
-        """Everything recorded, for a checkpoint; the arrays are views that later steps leave alone."""
+        """Everything recorded, for a checkpoint; its arrays are views that stay as they are."""
         return {
             "history": {name: list(values) for name, values in self.history.items()},
             "epoch": list(self.epoch),

@@ -7,14 +7,10 @@ from trainer.checkpoint.errors import (
     CorruptCheckpointError,
     StoreInUseError,
 )
-from trainer.checkpoint.export import export
 from trainer.checkpoint.manifest import Manifest
-from trainer.checkpoint.match import MismatchError
 from trainer.checkpoint.retention import Entry, Retention
 from trainer.checkpoint.settings import Checkpoint
 from trainer.checkpoint.store import Content, Found, SetAside, Store
-from trainer.checkpoint.weights import load_weights, save_weights
-from trainer.checkpoint.weights_file import DamagedFileError
 from trainer.checkpoint.writer import Writer
 
 __all__ = [
@@ -24,18 +20,13 @@ __all__ = [
     "CheckpointWriteError",
     "Content",
     "CorruptCheckpointError",
-    "DamagedFileError",
     "Entry",
     "Found",
     "Manifest",
-    "MismatchError",
     "Retention",
     "SetAside",
     "Store",
     "StoreInUseError",
     "Writer",
     "certify",
-    "export",
-    "load_weights",
-    "save_weights",
 ]

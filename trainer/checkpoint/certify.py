@@ -81,8 +81,8 @@ def certify(
 
     Args:
         job: "file.py:function" or "package.module:function". The function takes one argument, to
-            be passed on as `Trainer(..., checkpoint=...)`, trains by one or more calls of `fit` that
-            always ask for the same, and returns the Trainer.
+            be passed on as `Trainer(..., checkpoint=...)`, and trains by one or more calls of `fit`
+            that always ask for the same.
         kills: how many.
         seed: of the lots.
         seconds: the longest that one process may take.
@@ -147,8 +147,9 @@ def _tree_difference(a: Any, b: Any, path: str) -> str | None:
                 return found
         return None
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        pairs = (_tree_difference(x, y, f"{path}{i}/") for i, (x, y) in enumerate(zip(a, b)))
-        return next((found for found in pairs if found is not None), None)
+        pairs = enumerate(zip(a, b, strict=True))
+        parts = (_tree_difference(x, y, f"{path}{i}/") for i, (x, y) in pairs)
+        return next((part for part in parts if part is not None), None)
     same = a == b or (a != a and b != b)  # NaN is itself
     return None if same else f"{path.rstrip('/')}: {a!r} and {b!r}"
 

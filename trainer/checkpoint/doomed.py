@@ -1,6 +1,6 @@
 """The process that `certify` runs a job in: it may be told to kill itself before some step.
 
-    python -m trainer.checkpoint.doomed file.py:function FOLDER '{"every": 10, "step": 57}'
+python -m trainer.checkpoint.doomed file.py:function FOLDER '{"every": 10, "step": 57}'
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ from trainer import state
 from trainer.callbacks.triggers import Moment
 from trainer.calls import Call, Position
 from trainer.checkpoint import guard, plain
-from trainer.checkpoint.match import match
 from trainer.checkpoint.settings import Checkpoint
 from trainer.checkpoint.store import Content, Store
 from trainer.checkpoint.writer import Writer
 from trainer.data.fingerprint import differences
+from trainer.match import match
 
 if TYPE_CHECKING:
     from trainer.loop import Loop
@@ -107,9 +107,9 @@ class Session:
             return call
         if not last:
             raise ValueError(
-                f"call {self._entered + 1} of fit is over in the checkpoint ({_asked(call.asked)}) and "
-                f"a later one has begun, so it cannot go on to {_asked(asked)} now. Ask for what "
-                "it was asked for, or use another folder for another run."
+                f"call {self._entered + 1} of fit is over in the checkpoint ({_asked(call.asked)}) "
+                f"and a later one has begun, so it cannot go on to {_asked(asked)} now. Ask for "
+                "what it was asked for, or use another folder for another run."
             )
         if differing := differences(call.data, data):
             raise ValueError(

@@ -17,8 +17,12 @@ _MUTABLE = ("Mutable", "AnonymousMutable")
 
 # Stateful by TensorFlow's book, and yet the same for the same input.
 _HARMLESS = {
+    "AnonymousMemoryCache",
+    "AnonymousSeedGenerator",
     "Assert",
     "Case",
+    "DummyMemoryCache",
+    "DummySeedGenerator",
     "HashTableV2",
     "If",
     "LookupTableFindV2",
@@ -100,8 +104,8 @@ def _order(step: Step, options: bool | None) -> Exactness | None:
         )
     if deterministic == b"default" and options is False:
         return _refused(
-            f"the options say deterministic=False, and {name} gives elements as they get ready; set "
-            f"options.deterministic = True, or pass {name}(..., deterministic=True)"
+            f"the options say deterministic=False, and {name} gives elements as they get ready; "
+            f"set options.deterministic = True, or pass {name}(..., deterministic=True)"
         )
     if step.reshuffles and step.kept:
         return _refused(
@@ -144,9 +148,9 @@ def _state(step: Step) -> Exactness | None:
     name = _name(step)
     if step.op in _PYTHON:
         return _counted(
-            f"{name} calls Python ({step.op}: py_function, numpy_function or from_generator), which "
-            "cannot be looked into; let it be a function of the element, without random numbers or "
-            "a state of its own"
+            f"{name} calls Python ({step.op}: py_function, numpy_function or from_generator), "
+            "which cannot be looked into; let it be a function of the element, without random "
+            "numbers or a state of its own"
         )
     if step.op == "Timestamp":
         return _refused(f"{name} reads the clock ({step.op}); leave it out of the data")

@@ -193,6 +193,8 @@ def _constant(tensor: Any) -> str:
     if tensor.dtype == tf.string.as_datatype_enum:
         files = [os.path.basename(value) for value in tensor.string_val]
         return files[0].decode(errors="replace") if len(files) == 1 else _short(b"\0".join(files))
+    if tensor.dtype in (tf.resource.as_datatype_enum, tf.variant.as_datatype_enum):
+        return tf.as_dtype(tensor.dtype).name
     value = value_of(tensor)
     if value is not None:
         return str(value.tolist())

@@ -1,4 +1,4 @@
-"""The graph of a tf.data pipeline: read to tell what it does, copied so that shuffles begin anew."""
+"""The graph of a tf.data pipeline: read to tell what it does, copied to begin shuffles anew."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_a_job_that_is_not_deterministic_is_told_from_one_that_does_not_resume(j
 def test_jobs_that_cannot_be_certified(job, name, error, words):
     with pytest.raises(error, match=words):
         certify(f"{job}:{name}", kills=1)
-    with pytest.raises(ValueError, match="file.py:function"):
+    with pytest.raises(ValueError, match=r"file\.py:function"):
         certify("job.py")
 
 

@@ -14,9 +14,11 @@ from trainer.checkpoint import plain
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 TREES = st.recursive(
     LEAVES,
-    lambda part: st.lists(part)
-    | st.tuples(part, part)
-    | st.dictionaries(st.text().filter(lambda key: key != "$"), part),
+    lambda part: (
+        st.lists(part)
+        | st.tuples(part, part)
+        | st.dictionaries(st.text().filter(lambda key: key != "$"), part)
+    ),
 )
 
 

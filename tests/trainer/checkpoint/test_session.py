@@ -13,6 +13,7 @@ from trainer import At, Callback, Checkpoint, Control, EarlyStopping, Every, Tra
 from trainer.callbacks import CallbackError
 from trainer.checkpoint import CheckpointWriteError, Store, StoreInUseError
 
+EVERY_3 = Every(steps=3)
 OPTIONS = {"batch_size": 8, "epochs": 3, "verbose": 0}  # 7 steps an epoch, the last of 2 rows
 
 
@@ -41,7 +42,7 @@ def arrays():
 def make(tmp_path):
     """`make(when=...)`: a trainer that keeps itself in the test's folder; `make(None)`: nowhere."""
 
-    def trainer(when=Every(steps=3), folder="run", model=None, settings=None, **options):
+    def trainer(when=EVERY_3, folder="run", model=None, settings=None, **options):
         model = model or layers.Sequential(
             [
                 layers.Dense(8, activation="relu"),
@@ -155,9 +156,7 @@ def test_steps_are_a_goal(make, arrays, same):
     again = make()
     again.fit(*arrays, batch_size=8, steps=12, verbose=0)
     assert again.step == 12
-    for a, b in zip(
-        again.task.model.get_weights(), whole.task.model.get_weights(), strict=True
-    ):
+    for a, b in zip(again.task.model.get_weights(), whole.task.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(ValueError, match=r"steps=12.*at step 12 already.*trainer.step \+ n"):
         again.fit(*arrays, batch_size=8, steps=12, verbose=0)
@@ -240,7 +239,7 @@ def test_the_best_are_kept(make, arrays, tmp_path):
     best = {7 * (i + 1) for i in np.argsort(values, kind="stable")[:2]}
     kept = {entry.step for entry in Store(tmp_path / "run").entries()}
     assert best | {42} == kept
-    with pytest.raises(ValueError, match="monitors 'val_f1'.*it reports loss, accuracy"):
+    with pytest.raises(ValueError, match=r"monitors 'val_f1'.*it reports loss, accuracy"):
         make(folder="other", settings={**settings, "monitor": "val_f1", "mode": "max"}).fit(
             *arrays, **OPTIONS, validation_data=arrays
         )

@@ -28,7 +28,7 @@ def test_the_better_direction_is_asked_of_the_metric():
     best = Checkpoint("a", keep_best=2, monitor="val_score")
     assert best.retention({"val_score": "max"}).mode == "max"
     assert Checkpoint("a", keep_best=2, monitor="val_loss").retention({}).mode == "min"
-    with pytest.raises(ValueError, match="Checkpoint.*mode='min' or mode='max'"):
+    with pytest.raises(ValueError, match=r"Checkpoint.*mode='min' or mode='max'"):
         best.retention({})
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from trainer.checkpoint.match import Spec
+from trainer.match import Spec
 
 
 class DamagedFileError(ValueError):

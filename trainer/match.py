@@ -80,7 +80,7 @@ def match(
         (('old/w', 'old/w'), ('old/b', 'old/b'))
         >>> match(there, here, where="a.npz")
         Traceback (most recent call last):
-        trainer.checkpoint.match.MismatchError: a.npz does not fit: it has 0 of ...
+        trainer.match.MismatchError: a.npz does not fit: it has 0 of ...
           "old/" renamed to "new/" at the head of the names in a.npz makes 2 more fit.
     """
     there = {name: _spec(*given) for name, given in have.items()}

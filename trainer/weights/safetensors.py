@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.checkpoint.weights_file import DamagedFileError
+from trainer.weights.file import DamagedFileError
 
 # What the library's NumPy side both writes and reads, by the names it has in a file.
 _DTYPES = {

@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 import tensorflow as tf
 
-from trainer.checkpoint import DamagedFileError, MismatchError, load_weights, save_weights
+from trainer.weights import DamagedFileError, MismatchError, load_weights, save_weights
 
 
 def test_others_read_ours_and_ours_read_others(pair, tmp_path):

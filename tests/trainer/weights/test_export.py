@@ -12,7 +12,7 @@ import tensorflow as tf
 import layers as L
 import optimizers
 from trainer import Task, Trainer, state
-from trainer.checkpoint import export
+from trainer.weights import export
 
 K = keras.layers
 FLOATS = tf.TensorSpec([None, 4])
@@ -259,7 +259,7 @@ def test_a_trainer_exports_for_the_data_it_was_built_with(tmp_path):
     trainer = Trainer(
         L.Sequential([L.Dense(3), L.BatchNormalization()]), loss="mse", optimizer="adam", jit=False
     )
-    with pytest.raises(ValueError, match=r"call fit, evaluate or predict first, or trainer\.check"):
+    with pytest.raises(ValueError, match=r"call fit, evaluate or predict first, or trainer\.weights"):
         trainer.export(tmp_path / "m")
     trainer.fit(ROWS, ROWS[:, :3], verbose=0)
     trainer.export(tmp_path / "m")

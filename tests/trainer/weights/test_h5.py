@@ -10,8 +10,8 @@ import tensorflow as tf
 
 import layers as L
 from trainer import Trainer
-from trainer.checkpoint import DamagedFileError, MismatchError, load_weights
-from trainer.checkpoint.weights_h5 import layout
+from trainer.weights import DamagedFileError, MismatchError, load_weights
+from trainer.weights.h5 import layout
 
 K = keras.layers
 

@@ -12,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import state
-from trainer.checkpoint import weights_h5, weights_npz, weights_safetensors
-from trainer.checkpoint.match import MismatchError, Spec, match, searched, shortened, spread
-from trainer.checkpoint.weights_file import WeightsFile, written_whole
+from trainer.match import MismatchError, Spec, match, searched, shortened, spread
+from trainer.weights import h5, npz, safetensors
+from trainer.weights.checkpoint import CheckpointWeights
+from trainer.weights.file import WeightsFile, written_whole
 
 _HINT = (
     "Nothing was loaded. partial='^encoder/' loads only the names in which it is found; names "
@@ -23,9 +24,9 @@ _HINT = (
 
 
 _READERS: dict[str, Callable[[Path], WeightsFile]] = {
-    ".npz": weights_npz.NpzFile,
-    ".safetensors": weights_safetensors.SafetensorsFile,
-    ".weights.h5": weights_h5.H5File,
+    ".npz": npz.NpzFile,
+    ".safetensors": safetensors.SafetensorsFile,
+    ".weights.h5": h5.H5File,
 }
 
 
@@ -73,9 +74,9 @@ def save_weights(root: Any, path: str | os.PathLike) -> None:
     with written_whole(path) as temporary:
         if ending == ".npz":
             with temporary.open("wb") as file:
-                weights_npz.write(file, arrays)
+                npz.write(file, arrays)
         else:
-            weights_safetensors.write(temporary, arrays)
+            safetensors.write(temporary, arrays)
 
 
 def load_weights(root: Any, path: str | os.PathLike, *, partial: str | None = None) -> list[str]:
@@ -90,7 +91,8 @@ def load_weights(root: Any, path: str | os.PathLike, *, partial: str | None = No
 
     Args:
         root: as in `save_weights`.
-        path: ends in `.npz`, `.safetensors` or `.weights.h5`.
+        path: ends in `.npz`, `.safetensors` or `.weights.h5`; or a folder: a checkpoint, or a
+            run's, of which the newest is taken.
         partial: a regular expression, searched for in the names: only variables whose names match
             are loaded; the file must have all of these, and may have others.
 
@@ -106,10 +108,10 @@ def load_weights(root: Any, path: str | os.PathLike, *, partial: str | None = No
     """
     path = Path(path)
     with closing(_opened(path)) as file:
-        if isinstance(file, weights_h5.H5File):
+        if isinstance(file, h5.H5File):
             if state.is_keras(root):
-                return weights_h5.load_into_keras(root, file, partial, path.name, _HINT)
-            variables = weights_h5.layout(root, file.specs)
+                return h5.load_into_keras(root, file, partial, path.name, _HINT)
+            variables = h5.layout(root, file.specs)
         else:
             variables = state.model_variables(root)
         want = {name: _spec(variable) for name, variable in variables.items()}
@@ -170,6 +172,8 @@ def _surely_built(root: Any) -> bool:
 
 
 def _opened(path: Path) -> WeightsFile:
+    if path.is_dir():
+        return CheckpointWeights(path)
     reader = _READERS[_ending(path)]
     if not path.is_file():
         raise FileNotFoundError(f"there is no file of weights {str(path)!r}.")
@@ -182,7 +186,7 @@ def _ending(path: Path) -> str:
             return ending
     raise ValueError(
         f"path={str(path)!r} ends in {path.suffix!r}; files of weights end in .npz, .safetensors "
-        "or (Keras's, only read) .weights.h5."
+        "or (Keras's, only read) .weights.h5; a checkpoint is a folder."
     )
 
 

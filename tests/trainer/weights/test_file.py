@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainer.checkpoint.weights_file import (
+from trainer.weights.file import (
     DamagedFileError,
     as_named,
     dtype_name,

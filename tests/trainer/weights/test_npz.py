@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.checkpoint import DamagedFileError, MismatchError, load_weights, save_weights
+from trainer.weights import DamagedFileError, MismatchError, load_weights, save_weights
 
 
 def header(shape, descr="<f4", order="False"):

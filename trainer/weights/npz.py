@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.lib import format as npy
 
-from trainer.checkpoint.weights_file import DamagedFileError, as_named, dtype_name, is_foreign
+from trainer.weights.file import DamagedFileError, as_named, dtype_name, is_foreign
 
 _DTYPES = "dtypes.json"  # name -> dtype, for the dtypes that NumPy itself does not know
 _RATIO = 1040  # deflate cannot make anything smaller than this

@@ -7,7 +7,7 @@ import tensorflow as tf
 import layers as L
 import optimizers
 from trainer import Task, Trainer
-from trainer.checkpoint import MismatchError, load_weights, save_weights
+from trainer.weights import MismatchError, load_weights, save_weights
 
 ENDINGS = [".npz", ".safetensors"]
 
@@ -128,7 +128,7 @@ def test_weights_wait_for_the_model(trained, bits):
     again = trainer(seed=2)
     again.load_weights(path)
     for one in (before, again):
-        one.fit(*data(), batch_size=20, steps=1, shuffle=False, verbose=0)
+        one.fit(*data(), batch_size=20, steps=one.step + 1, shuffle=False, verbose=0)
     assert bits(again.task.model) == bits(before.task.model)
     again.load_weights(path)  # it is built: at once
     np.testing.assert_array_equal(again.predict(data()[0]), later.predict(data()[0]))

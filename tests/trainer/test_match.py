@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.checkpoint.match import MismatchError, match
+from trainer.match import MismatchError, match
 
 F = "float32"
 

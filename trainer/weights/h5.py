@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import state
-from trainer.checkpoint.match import match
-from trainer.checkpoint.weights_file import DamagedFileError, as_named, dtype_name
+from trainer.match import match
+from trainer.weights.file import DamagedFileError, as_named, dtype_name
 
 _DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)  # what h5py makes of it
 

@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import state
-from trainer.checkpoint.weights_file import sync_folder
 from trainer.context import StepContext
 from trainer.random import Seeds, handed
 from trainer.supervised import Supervised, takes_training, unpack
+from trainer.weights.file import sync_folder
 
 _DEFAULT = "serving_default"
 
@@ -96,7 +96,7 @@ def servable(task: Any, built: Mapping[tuple[str, str], Any]) -> tuple[Any, Any]
         way = "fit, evaluate or predict" if supervised else "predict"
         raise ValueError(
             f"the shape of the inputs is not known yet: call {way} first, or "
-            "trainer.checkpoint.export(model, path, input_spec)."
+            "trainer.weights.export(model, path, input_spec)."
         )
     if supervised:
         return task.model, unpack(known[-1])[0]
