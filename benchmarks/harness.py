@@ -214,7 +214,8 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
             if answer.get("noted"):
                 field.records[name].setdefault("noted", []).append(answer["noted"])
             speed = steps / answer["seconds"]
-            field.say(f"round {number}/{rounds}, {name}: {speed:,.0f} steps/s")
+            places = 0 if speed > 100 else 1
+            field.say(f"round {number}/{rounds}, {name}: {speed:,.{places}f} steps/s")
 
 
 def finish(field: Field) -> None:

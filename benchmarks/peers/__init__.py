@@ -16,7 +16,7 @@ PEERS = {
     "hand": ("hand", "Hand"),
 }
 
-# Those of benchmarks.saving: the loops, and how each may save.
+# Those of benchmarks.saving: loops that save, and the same loops without.
 SAVERS = {
     "saving_ours": ("saving", "OursSaving"),
     "saving_hand": ("saving", "HandSaving"),
@@ -31,17 +31,13 @@ LABELS = {
     "fit_best": "Keras fit, best setting",
     "orbit": "Orbit",
     "hand": "hand-written loop",
-    "ours_loop": "ours",
-    "ours_checkpoint": "ours, Checkpoint",
-    "hand_loop": "hand-written loop",
+    "ours_checkpoint": "ours: Checkpoint",
     "hand_sync": "CheckpointManager",
     "hand_async": "CheckpointManager, async",
-    "fit_loop": "Keras fit",
     "fit_model": "ModelCheckpoint, .keras",
     "fit_weights": "ModelCheckpoint, weights",
     "fit_backup": "BackupAndRestore",
-    "orbit_loop": "Orbit",
-    "orbit_manager": "Orbit, its manager",
+    "orbit_manager": "Orbit: CheckpointManager",
 }
 
 

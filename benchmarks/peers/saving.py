@@ -1,7 +1,8 @@
 """Contenders that save while they train, each beside the same loop that does not.
 
-All make `settings["lead"]` steps where they need them, and then rounds of whole cycles: a save and
-`settings["every"]` steps. `noted` tells the seconds of the cycles and of each save.
+A round is two cycles of so many steps in the same process, one with a save and one without, by
+turns the one or the other first. Where saving goes on beside the steps, a cycle begins with it, and
+its clock stops when it is over.
 """
 
 from __future__ import annotations
@@ -24,26 +25,27 @@ from benchmarks.peers.keras_fit import KerasFit
 from benchmarks.peers.orbit_loop import OrbitLoop
 from benchmarks.peers.ours import Ours
 
-LEAD = 3  # steps from the start of a call to the first save, where saving goes on beside steps
+LEAD = 3  # steps from the start of a call to the clock's, where a call does other work too
+NEVER = 2**60  # later than any step
 KEPT = 3  # checkpoints, where there is such a setting
 
 
 class Saving(Peer):
     """What all savers share: the folder, the clock around each save, the memory of a round.
 
-    Settings: `kind` of saving, None for none; `every` so many steps; `folder` of one that is there,
-    to restore from.
+    Settings: `kind` of saving; `every`, the steps of a cycle; `folder` of one that is there, to
+    restore from.
     """
 
     def prepare(self) -> None:
         """Reads the settings; to be called first in `setup`."""
-        self.kind: str | None = self.settings.get("kind")
+        self.kind: str = self.settings["kind"]
         self.every: int = self.settings["every"]
         given = self.settings.get("folder")
         # A new one lies in the child's own folder.
         self.folder = pathlib.Path(given or tempfile.mkdtemp(prefix="saved-"))
         self.pauses: list[float] = []
-        self.seconds: float | None = None
+        self.rounds = 0
 
     def timed(self, save: Callable[..., Any]) -> Callable[..., Any]:
         """A save that notes how long it takes."""
@@ -58,24 +60,28 @@ class Saving(Peer):
         return clocked
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
-        """One step, or as many cycles as there are epochs of `every` steps."""
+        """Some steps; or a cycle with a save and one without, of which all is noted."""
         if batches is not None:
             return self.first(batches)
         self.pauses.clear()
-        machine.forget_peak()
-        begin = time.perf_counter()
-        self.seconds = None
-        loss = self.cycles(epochs)
-        self.seconds = self.seconds or time.perf_counter() - begin
-        self.peak = machine.peak_mb()
+        self.rounds += 1
+        self.seconds: dict[bool, float] = {}
+        self.peaks: dict[bool, float] = {}
+        for saving in (True, False) if self.rounds % 2 else (False, True):
+            machine.forget_peak()
+            self.seconds[saving] = self.cycle(saving)
+            self.peaks[saving] = machine.peak_mb()
+        pauses = list(self.pauses)
+        loss = self.first(1)
+        self.pauses[:] = pauses
         return loss
 
     def first(self, steps: int) -> float:
-        """Trains some steps, of which nothing is noted."""
+        """Trains some steps; returns the loss."""
         raise NotImplementedError
 
-    def cycles(self, number: int) -> float:
-        """Trains so many cycles; sets `seconds` where the call does other work too."""
+    def cycle(self, saving: bool) -> float:
+        """Trains `every` steps; returns their seconds, with those of the save if there is one."""
         raise NotImplementedError
 
     def restore(self) -> None:
@@ -87,13 +93,14 @@ class Saving(Peer):
         return self.folder
 
     def noted(self) -> dict[str, Any]:
-        """Seconds of the cycles, of each save, peak memory, and the bytes of a checkpoint."""
+        """Of the last round: seconds and peak memory with and without, pauses, bytes of a save."""
         return {
-            "seconds": self.seconds,
+            "seconds": self.seconds[True],
+            "without": self.seconds[False],
             "pauses": list(self.pauses),
-            "round_peak_mb": self.peak,
+            "extra_mb": self.peaks[True] - self.peaks[False],
             "folder": str(self.folder),
-            "bytes": machine.size(self.newest()) if self.kind else 0,
+            "bytes": machine.size(self.newest()),
         }
 
 
@@ -116,10 +123,10 @@ class Rhythm:
 
 
 class OursSaving(Saving, Ours):
-    """The Trainer with a checkpoint in every cycle (kind "checkpoint"), or without.
+    """The Trainer with a checkpoint at the start of a cycle, or at its end only.
 
-    Both are called at the same boundaries, just before a save is due, by a callback that reads the
-    clock; so both cut their compiled loop alike.
+    A callback reads the clock at both boundaries: at the first just before the save, at the last
+    when what was being written is on disk.
     """
 
     FEATURES = ("metrics",)
@@ -129,47 +136,47 @@ class OursSaving(Saving, Ours):
         from trainer.callbacks import Callback
 
         self.prepare()
-        self.rhythm = Rhythm(self.every)
+        self.due, self.clock = Rhythm(self.every), Rhythm(self.every)
         super().setup(weights)
         self.marks: list[float] = []
+        session: Any = self.trainer._session
+        session.save = self.timed(session.save)
         peer = self
 
         class Clock(Callback):
-            when = peer.rhythm
+            when = peer.clock
 
             def __call__(self, report):
+                if peer.marks:
+                    session._writer.flush()
                 peer.marks.append(time.perf_counter())
 
         self.callbacks.append(Clock())
-        if self.trainer._session is not None:
-            session: Any = self.trainer._session
-            session.save = self.timed(session.save)
 
     def arguments(self) -> dict[str, Any]:
         """The checkpoint."""
         from trainer import Checkpoint
 
-        if self.kind is None:
-            return {}
-        return {"checkpoint": Checkpoint(self.folder, when=self.rhythm, keep_last=KEPT)}
+        return {"checkpoint": Checkpoint(self.folder, when=self.due, keep_last=KEPT)}
 
     def first(self, steps: int) -> float:
-        """A call of fit; one that is in the folder already is only restored."""
-        self.rhythm.start = 2**60
-        return self._fit(steps)
+        """A call of fit to so many steps more."""
+        self.due.start = self.clock.start = NEVER
+        return self._fit(self.trainer.step + steps)
 
-    def cycles(self, number: int) -> float:
-        """A call of fit; the last save, at its end, is not in a cycle."""
-        self.rhythm.start = self.trainer.step + LEAD
+    def cycle(self, saving: bool) -> float:
+        """A call of fit; the save at its end, which there always is, is not timed."""
+        noted = list(self.pauses)
         self.marks.clear()
-        loss = self._fit(self.rhythm.start + number * self.every)
-        self.seconds = self.marks[number] - self.marks[0]
-        del self.pauses[number:]
-        return loss
+        self.clock.start = self.trainer.step + LEAD
+        self.due.start = self.clock.start if saving else NEVER
+        self._fit(self.clock.start + self.every)
+        self.pauses[:] = [*noted, *self.pauses[len(noted) :][:saving]]
+        return self.marks[1] - self.marks[0]
 
     def restore(self) -> None:
         """The first call of fit once more: it puts the newest back, and is done."""
-        self.first(1)
+        self._fit(1)
 
     def newest(self) -> pathlib.Path:
         """The checkpoint with the highest serial."""
@@ -217,20 +224,15 @@ class HandSaving(Saving, Hand):
             self._one()
         return float(self.loss.result())
 
-    def cycles(self, number: int) -> float:
-        """The loop; one more save follows, outside of the cycles, as ours has."""
+    def cycle(self, saving: bool) -> float:
+        """The loop, until what was being written is."""
         self.first(LEAD)
         begin = time.perf_counter()
-        for _ in range(number):
-            if self.kind:
-                self.save()
-            loss = self.first(self.every)
-        self.seconds = time.perf_counter() - begin
-        if self.kind:
+        if saving:
             self.save()
-            self.manager.sync()
-            del self.pauses[number:]
-        return loss
+        self.first(self.every)
+        self.manager.sync()
+        return time.perf_counter() - begin
 
     def restore(self) -> None:
         """The newest, and that all of it was wanted."""
@@ -275,13 +277,13 @@ class FitSaving(Saving, KerasFit):
         """A call of `fit` with no callbacks."""
         return KerasFit.train(self, batches=steps)
 
-    def cycles(self, number: int) -> float:
-        """A call of `fit` with an epoch per cycle, at whose end it saves."""
+    def cycle(self, saving: bool) -> float:
+        """A call of `fit` of one epoch, at whose last batch it saves."""
         x, arguments = self._input(len(self.data.x_train))
-        history = self.model.fit(
-            x, epochs=number, shuffle=False, verbose=0, callbacks=self._savers(), **arguments
-        )
-        return float(history.history["loss"][-1])
+        callbacks = self._savers() if saving else []
+        begin = time.perf_counter()
+        self.model.fit(x, epochs=1, shuffle=False, verbose=0, callbacks=callbacks, **arguments)
+        return time.perf_counter() - begin
 
     def restore(self) -> None:
         """What the callback's documentation says."""
@@ -299,14 +301,11 @@ class FitSaving(Saving, KerasFit):
 
     def newest(self) -> pathlib.Path:
         """A file, or the folder of the backup; each save overwrites it."""
-        assert self.kind is not None
         return self.folder / self.FILES[self.kind]
 
     def _savers(self) -> list[Any]:
         import keras
 
-        if self.kind is None:
-            return []
         saver: Any
         if self.kind == "backup":
             if not self.settings.get("folder"):  # or this call of fit would go on from it
@@ -332,8 +331,6 @@ class OrbitSaving(Saving, OrbitLoop):
         self.prepare()
         super().setup(weights)
         self.fast = tf.function(super()._step, jit_compile=True)
-        if self.kind is None:
-            return
         self.manager = tf.train.CheckpointManager(
             tf.train.Checkpoint(
                 model=self.model, optimizer=self.optimizer, global_step=self.global_step
@@ -343,21 +340,24 @@ class OrbitSaving(Saving, OrbitLoop):
             step_counter=self.global_step,
             checkpoint_interval=self.every,
         )
+        self.manager.save = self.timed(self.manager.save)
 
     def _step(self, x, y):
         self.fast(x, y)
 
     def first(self, steps: int) -> float:
         """Without the manager."""
-        self.controller.checkpoint_manager = None
         return OrbitLoop.train(self, batches=steps)
 
-    def cycles(self, number: int) -> float:
+    def cycle(self, saving: bool) -> float:
         """`Controller.train`, which saves after each of its loops."""
-        if self.kind is not None:
+        if saving:
             self.controller.checkpoint_manager = self.manager
-            self.manager.save = self.timed(type(self.manager).save.__get__(self.manager))
-        return OrbitLoop.train(self, epochs=number)
+        begin = time.perf_counter()
+        OrbitLoop.train(self)
+        seconds = time.perf_counter() - begin
+        self.controller.checkpoint_manager = None
+        return seconds
 
     def restore(self) -> None:
         """As the controller does when it is made."""

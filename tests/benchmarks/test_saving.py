@@ -24,40 +24,32 @@ def tiny():
 
 
 def made(name, tiny, **settings):
-    _, peer, own = saving.CONTENDERS[name]
+    peer, kind = saving.SAVERS[name]
     jit = {"jit": False} if peer == "saving_ours" else {}
     try:
-        return peers.get(peer)(*tiny, {**own, **jit, "every": EVERY, **settings})
+        return peers.get(peer)(*tiny, {"kind": kind, **jit, "every": EVERY, **settings})
     except peers.Unavailable as reason:
         pytest.skip(str(reason))
 
 
 @pytest.mark.parametrize("name", saving.SAVERS)
 def test_a_saver_restores_what_it_saved(name, tiny):
-    """Two cycles, a save in each; the last save is of the weights as they are in the end."""
+    """In two rounds, a save first and a save last; the last is of what was trained by then."""
     peer = made(name, tiny)
     assert peer.train(batches=1) > 0
-    for _ in range(2):  # rounds
-        peer.train(epochs=2)
+    for _ in range(2):
+        peer.train()
         noted = peer.noted()
-        assert len(noted["pauses"]) == 2 and sum(noted["pauses"]) > 0
-        assert noted["seconds"] > 0 and noted["round_peak_mb"] > 10
-        weights = sum(weight.nbytes for weight in tiny[2])
-        assert noted["bytes"] > weights * 3
+        assert len(noted["pauses"]) == 1 and noted["pauses"][0] > 0
+        assert noted["seconds"] > 0 and noted["without"] > 0
+        assert noted["bytes"] > 3 * sum(weight.nbytes for weight in tiny[2])
     again = made(name, tiny, folder=noted["folder"])
     again.restore()
-    for there, here in zip(peer.weights(), again.weights(), strict=True):
-        np.testing.assert_array_equal(there, here)
-    assert not np.array_equal(again.weights()[0], tiny[2][0])
-
-
-@pytest.mark.parametrize("name", sorted({base for base, *_ in saving.CONTENDERS.values()}))
-def test_the_loop_without_saves_nothing(name, tiny):
-    peer = made(name, tiny)
-    assert peer.train(batches=1) > peer.train(epochs=2) > 0
-    noted = peer.noted()
-    assert (noted["pauses"], noted["bytes"]) == ([], 0)
-    assert noted["seconds"] > 0
+    newest, initial = peer.weights(), tiny[2]
+    for there, here, begun in zip(newest, again.weights(), initial, strict=True):
+        # Adam moves a weight by the learning rate a step at most, about; some steps came after.
+        assert np.abs(here - begun).max() > 4 * 1e-4
+        np.testing.assert_allclose(there, here, atol=(EVERY + 4) * 2e-4)
 
 
 def test_rhythm():
@@ -72,34 +64,29 @@ def test_rhythm():
 
 @pytest.fixture
 def record():
-    """Rounds of two saves each; the loops of ours disturbed in the second, which pairs mend."""
+    """Rounds of one save each; the machine is disturbed in the second, which pairs mend."""
 
-    def noted(pause, peak):
-        return {"pauses": [pause, pause], "round_peak_mb": peak, "bytes": 202e6, "folder": "f"}
+    def noted(without, pause, extra):
+        given = {"pauses": [pause], "extra_mb": extra, "bytes": 202e6, "folder": "f"}
+        return {"without": without, **given}
 
-    entry = {"first_loss": 1.0, "losses": [1.0]}
     return saving.summarise(
         {
             "title": "an MLP",
             "batch_size": 8,
-            "every": 100,
-            "steps_per_round": 200,
+            "steps_per_round": 100,
             "contenders": {
-                "ours_loop": {**entry, "rounds": [10.0, 20.0], "noted": [noted(0, 500)] * 2},
                 "ours_checkpoint": {
-                    **entry,
-                    "rounds": [10.4, 20.8],
-                    "noted": [noted(0.003, 700), noted(0.005, 700)],
+                    "rounds": [5.2, 10.4],
+                    "noted": [noted(5.0, 0.003, 200), noted(10.0, 0.005, 200)],
                     "restore_seconds": 0.5,
                 },
-                "fit_loop": {**entry, "rounds": [10.0, 10.0], "noted": [noted(0, 500)] * 2},
                 "fit_model": {
-                    **entry,
                     "rounds": [12.0, 12.0],
-                    "noted": [noted(1.0, 600)] * 2,
+                    "noted": [noted(10.0, 1.0, 100)] * 2,
                     "note": "it could not be restored: [why]\nTraceback",
                 },
-                "orbit_loop": {"skipped": "Orbit is not installed"},
+                "orbit_manager": {"skipped": "Orbit is not installed"},
             },
         }
     )
@@ -110,18 +97,18 @@ def test_each_is_held_against_its_own_loop(record):
     assert ours["cost"]["low"] == ours["cost"]["high"] == pytest.approx(1.04)
     assert fit["cost"]["median"] == pytest.approx(1.2)
     assert ours["save_seconds"]["median"] == pytest.approx((0.2 + 0.4) / 2)
-    assert fit["save_seconds"]["median"] == pytest.approx(1.0)
+    assert fit["save_seconds"]["median"] == pytest.approx(2.0)
     assert ours["pause_ms"]["high"] == pytest.approx(5.0)
     assert (ours["extra_mb"], fit["extra_mb"]) == (200, 100)
-    assert "cost" not in record["contenders"]["ours_loop"]
+    assert "cost" not in record["contenders"]["orbit_manager"]
 
 
 def test_table_and_files(record, tmp_path):
     stream = io.StringIO()
     saving.show(tables.console(file=stream), record)
     lines = stream.getvalue().splitlines()
-    (row,) = (line for line in lines if "ours, Checkpoint" in line)
-    assert " ".join(row.split()[2:]) == "78.0 +4.0% +4.0% .. +4.0% 0.30 4 5 202 0.50 +200"
+    (row,) = (line for line in lines if "ours: Checkpoint" in line)
+    assert " ".join(row.split()[2:]) == "75.0 +4.0% +4.0% .. +4.0% 0.30 4 5 202 0.50 +200"
     assert max(map(len, lines)) <= tables.PIPE_WIDTH and "…" not in stream.getvalue()
     assert any("it could not be restored: [why]" in line for line in lines)
     assert any("Orbit is not installed" in line for line in lines)
@@ -156,12 +143,10 @@ def test_the_whole_measurement(monkeypatch):
     found = saving.measure(
         ["ours_checkpoint"],
         every=EVERY,
-        saves=2,
         rounds=1,
         jit=False,
         overrides={"units": 8, "hidden": 2, "batch_size": 8},
     )
     entry = found["contenders"]["ours_checkpoint"]
-    assert list(found["contenders"]) == ["ours_loop", "ours_checkpoint"]
     assert entry["restore_seconds"] > 0 and entry["pause_ms"]["low"] > 0
-    assert entry["first_loss"] == found["contenders"]["ours_loop"]["first_loss"]
+    assert entry["cost"]["low"] > 0 and len(entry["noted"]) == 1
