@@ -28,7 +28,7 @@ from trainer.programs import Programs
 from trainer.random import Seeds, fold, handed
 from trainer.run import Validation
 from trainer.supervised import Supervised
-from trainer.weights.export import export, servable
+from trainer.weights.saved_model import export, servable
 from trainer.weights.transfer import LaterWeights, save_weights
 
 _BUILD = -1  # the stream of seeds for initial weights, beside those of the steps
