@@ -15,7 +15,7 @@ from trainer.callbacks.triggers import NEVER, Moment, Trigger
 from trainer.data.segment import Segment, Source
 from trainer.interrupt import Interrupt
 from trainer.loop import Columns, Loop
-from trainer.metrics.windows import Window
+from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Goal:
 class Validation:
     """What to validate on, and when."""
 
-    evaluate: Callable[[], dict[str, float]]
+    evaluate: Callable[[], dict[str, Any]]
     when: Trigger
 
 
@@ -109,7 +109,7 @@ class FitRun:
         self._window = Window(task.metrics)
         self._pace = Pace()
         self._scalars: dict[str, float] = {}
-        self._validated: dict[str, float] = {}
+        self._validated: dict[str, Any] = {}
         self._epoch_step = 0  # of the epoch that is reported, also when it has just ended
         self._stop: str | None = None
         self._begun = time.perf_counter()
@@ -173,7 +173,7 @@ class FitRun:
         while done < segment.steps and not (self._stop or interrupt.wanted):
             n = min(segment.steps - done, loop.capacity, self._limit())
             begun, traces = time.perf_counter(), loop.traces
-            columns = loop(segment.args, done, n)
+            columns = loop(segment.args, done, n, self._window.sums)
             self._pace.add(n, time.perf_counter() - begun, compiled=loop.traces != traces)
             self._record(columns, n)
             done += n
@@ -256,7 +256,7 @@ class FitRun:
             step_seconds=self._pace.step_seconds,
         )
 
-    def _logs(self) -> dict[str, float]:
+    def _logs(self) -> dict[str, Any]:
         return {**self._window.values(), **self._scalars, **self._validated}
 
     def _report(self, since: int) -> Report:
@@ -267,8 +267,8 @@ class FitRun:
             epoch=position.epoch,
             epoch_end=position.epoch_step == 0 or self._goal.reached(position),
             steps=self._history.since(max(since, self.start_step)),
-            logs=self._logs(),
-            validation=dict(self._validated),
+            logs=scalars(self._logs()),
+            validation=scalars(self._validated),
             seconds=time.perf_counter() - self._begun,
             steps_per_second=1.0 / pace if pace else None,
             run=self,

@@ -18,7 +18,7 @@ from trainer.data.segment import Segment, Source
 from trainer.data.source import open_source
 from trainer.data.split import is_stream, split
 from trainer.loop import Loop
-from trainer.metrics.windows import Window
+from trainer.metrics.windows import Window, scalars
 from trainer.programs import Programs
 from trainer.random import Seeds, fold, handed
 from trainer.run import FitRun, Goal, Position, Validation
@@ -234,7 +234,7 @@ class Trainer:
         batch_size: int | None = None,
         sample_weight: Any = None,
         verbose: str | int = "auto",
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """The loss and metrics over all of the data, exactly (float64 sums over all examples).
 
         Args:
@@ -245,7 +245,7 @@ class Trainer:
             verbose: 0 says nothing.
 
         Returns:
-            name -> value.
+            name -> value: a float, or an array from a metric of several values.
         """
         source = self._open(x, y, sample_weight, batch_size=batch_size)
         try:
@@ -335,14 +335,14 @@ class Trainer:
             position.epoch_step = 0
         return position
 
-    def _evaluate(self, source: Source, repeats: int, verbose: str | int) -> dict[str, float]:
+    def _evaluate(self, source: Source, repeats: int, verbose: str | int) -> dict[str, Any]:
         window = Window(self.task.metrics)
         for loop, segment, first, n in self._calls("evaluate", source, repeats):
-            columns = loop(segment.args, first, n)
+            columns = loop(segment.args, first, n, window.sums)
             window.add(columns.sums, columns.carried)
         values = window.values()
         if verbose:
-            print("  ".join(f"{name}: {value:.6g}" for name, value in values.items()))
+            print("  ".join(f"{name}: {value:.6g}" for name, value in scalars(values).items()))
         return values
 
     def _calls(

@@ -49,8 +49,12 @@ class Metric:
         """
         return divide_no_nan(total, count)
 
-    def result(self, sums: Any) -> float:
-        """The value of added sums (NumPy, float64)."""
+    def result(self, sums: Any) -> Any:
+        """The value of added sums (NumPy, float64): a float, or an array of several values.
+
+        Callbacks are told of the entries of an array `[n]` by the names `name_0`, `name_1`, ...;
+        an array of more axes is in `History.history` and in what `evaluate` returns.
+        """
         return float(self.value(*sums))
 
     def __repr__(self) -> str:
