@@ -152,7 +152,8 @@ class Loop:
         shapes = self._concrete(args).structured_outputs.sums
         assert self._layout is not None
         return tf.nest.map_structure(
-            lambda x: tf.TensorSpec(x.shape, tf.float64), {k: shapes[k] for k in self._layout.carried}
+            lambda x: tf.TensorSpec(x.shape, tf.float64),
+            {k: shapes[k] for k in self._layout.carried},
         )
 
     def _begin(self, args: Any, given: Mapping[str, Any]) -> dict[str, Any]:
