@@ -76,6 +76,14 @@ def test_modes_agree_with_numpy():
         np.testing.assert_allclose(found[5], real, rtol=1e-4)
 
 
+def test_carried_counts_stay_exact_beyond_float32():
+    """As after 2**40 updates, where float32 would swallow each further one."""
+    loop, *_ = _make("loop")
+    start = {"table": {"whole": np.full(3, 2.0**40), "real": np.zeros(3)}}
+    found = loop((tf.constant(DATA),), 0, 16, start).carried["table"]["whole"]
+    np.testing.assert_array_equal(found - 2.0**40, np.round(DATA[:16, 0]).astype(int).sum(0))
+
+
 def test_xla_compiles_each_loop_once_whatever_n_and_start_are():
     """Counts XLA's compilations, by the modules it dumps, in a process of its own."""
     script = """

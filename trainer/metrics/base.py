@@ -23,12 +23,14 @@ class Metric:
     Attributes:
         name: under which the value is reported.
         direction: "max" or "min", where the better values are; None when that is not known.
+        probabilities: whether predictions must be probabilities, so that logits can be told of.
 
     Args:
         name: under which the value is reported.
     """
 
     direction: str | None = None
+    probabilities: bool = False
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not name:

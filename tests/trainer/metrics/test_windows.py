@@ -38,6 +38,15 @@ def test_adds_in_float64():
     assert window.values()["loss"] == pytest.approx(exact, rel=1e-10)
 
 
+def test_ten_million_updates_do_not_drift():
+    window = metrics.Window()
+    totals, counts = np.full(100_000, 0.1, "f"), np.ones(100_000, "f")
+    for _ in range(100):
+        window.add({"loss": Sums(totals, counts)})
+    assert window.sums["loss"].count == 10_000_000
+    assert window.values()["loss"] == pytest.approx(float(np.float32(0.1)), rel=1e-9)
+
+
 def test_uses_each_metrics_own_result():
     window = metrics.Window({"rmse": metrics.RootMeanSquaredError(), "n": metrics.Sum("n")})
     pair = (np.array([6.0, 2.0]), np.array([1.0, 1.0]))
