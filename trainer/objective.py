@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from trainer import metrics as metrics_lib
-from trainer import names
+from trainer import names, probabilities
 from trainer.metrics.base import Metric
 from trainer.sums import Sums, spread
 
@@ -79,10 +79,14 @@ class Objective:
                 for entry in _as_list(entries)
             ]
             weight = 1.0 if weights[name] is None else float(weights[name])
+            loss = None if chosen is None else _loss(chosen)
+            probabilities.check_loss(loss, outputs[name], name)
+            for _, metric, _ in found:
+                probabilities.check_metric(metric, outputs[name])
             bound.append(
                 Output(
                     name,
-                    None if chosen is None else _loss(chosen),
+                    loss,
                     weight,
                     _last(outputs[name]),
                     found,
