@@ -54,9 +54,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("width", 100, "Numbers of an example.", lower_bound=2)
     flags.DEFINE_bool("xla", True, "Whether to compile by XLA; otherwise a TensorFlow graph.")
     flags.DEFINE_integer("vocabulary", 50_000, "Classes of the large one; 0 leaves it out.")
-    flags.DEFINE_integer("tokens", 2048, "Rows of the large one.", lower_bound=1)
+    flags.DEFINE_integer("tokens", 4096, "Rows of the large one.", lower_bound=1)
     flags.DEFINE_integer("units", 256, "What the last layer is applied to.", lower_bound=1)
-    flags.DEFINE_integer("chunk", 256, "Rows whose logits exist at a time.", lower_bound=1)
+    flags.DEFINE_integer("chunk", 1024, "Rows whose logits exist at a time.", lower_bound=1)
     flags.DEFINE_string("out", None, "Folder for losses.json; none is written without it.")
     flags.register_validator("losses", check_losses)
 

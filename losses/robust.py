@@ -131,6 +131,8 @@ class CategoricalGeneralizedCrossEntropy(Loss):
         name: Name in logs.
     """
 
+    class_numbers = True
+
     def __init__(
         self,
         q: float = 0.5,
@@ -211,6 +213,8 @@ class LabelAwareMargin(Loss):
         reduction: See `Loss`.
         name: Name in logs.
     """
+
+    class_numbers = True
 
     def __init__(
         self,

@@ -120,7 +120,8 @@ def class_axis_last(scores: tf.Tensor, axis: int) -> tf.Tensor:
 
 def normalised(p: tf.Tensor, axis: int) -> tf.Tensor:
     """Probabilities divided by their sum, then clipped, in Keras's order (but 0 / 0 is 0)."""
-    p = tf.math.divide_no_nan(p, tf.reduce_sum(p, axis, keepdims=True))
+    total = tf.reduce_sum(p, axis, keepdims=True)
+    p = p / tf.where(tf.equal(total, 0.0), 1.0, total)
     return tf.clip_by_value(p, EPSILON, 1.0 - EPSILON)
 
 

@@ -20,7 +20,7 @@ def chunked_crossentropy(
     sample_weight: TensorLike | None = None,
     ignore_class: int | None = None,
     transpose_kernel: bool = False,
-    chunk: int = 256,
+    chunk: int = 1024,
     training: bool = True,
 ) -> tf.Tensor:
     """Cross-entropy of class numbers against `y_pred @ kernel + bias`: [b, ...] -> [b, ...].
@@ -41,7 +41,8 @@ def chunked_crossentropy(
         sample_weight: [b, ...] or None: multiplies the values.
         ignore_class: A class number (perhaps outside [0, k)) whose elements have the value 0.
         transpose_kernel: Whether the kernel is [k, d], as an embedding that is tied to the output.
-        chunk: How many rows of logits exist at a time.
+        chunk: How many rows of logits exist at a time. Each chunk adds to the kernel's gradient
+            once, so small ones cost time.
         training: Whether gradients may be asked for; without, only the values are computed.
 
     Returns:
@@ -94,7 +95,9 @@ def chunked_crossentropy(
             def again() -> list[tf.Tensor]:
                 return _over_chunks(weights * dy, *args, with_gradient=True)[1:]
 
-            return tf.cond(alike, scaled, again)
+            # Values that were only added up, which is the rule: nothing is left to do.
+            as_they_are = alike & tf.equal(scale, 1.0)
+            return tf.cond(as_they_are, lambda: gradients, lambda: tf.cond(alike, scaled, again))
 
         return found, gradient
 
@@ -146,12 +149,14 @@ def _over_chunks(
         )
         values = values.write(i, value * w)
         if with_gradient:
-            gradient *= w[:, tf.newaxis]
+            # Weights multiply the small side of each product, never all classes.
             if has_bias:
-                to_bias += tf.reduce_sum(gradient, 0)
+                to_bias += tf.linalg.matvec(gradient, w, transpose_a=True)
             gradient = tf.cast(gradient, h.dtype)
-            to_rows = to_rows.write(i, tf.matmul(gradient, kernel, transpose_b=not transposed))
-            pair = (gradient, h) if transposed else (h, gradient)
+            weight = tf.cast(w, h.dtype)[:, tf.newaxis]
+            back = tf.matmul(gradient, kernel, transpose_b=not transposed)
+            to_rows = to_rows.write(i, back * weight)
+            pair = (gradient, h * weight) if transposed else (h * weight, gradient)
             to_kernel += tf.cast(tf.matmul(*pair, transpose_a=True), tf.float32)
         return i + 1, values, to_rows, to_kernel, to_bias
 

@@ -156,7 +156,8 @@ class Objective:
         named = match(y, {o.name: None for o in self.outputs}, argument)
         found: list[tuple[Any, int, str, tuple[int, ...]]] = []
         for output in self.outputs:
-            if "sparse_categorical" in str(getattr(output.loss, "name", "")):
+            sparse = "sparse_categorical" in str(getattr(output.loss, "name", ""))  # Keras's
+            if sparse or getattr(output.loss, "class_numbers", False):
                 ignored = getattr(output.loss, "ignore_class", None)
                 allowed = () if ignored is None else (int(ignored),)
                 label = f"{argument}[{output.name!r}]" if output.name else argument

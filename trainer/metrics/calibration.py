@@ -42,7 +42,7 @@ class ExpectedCalibrationError(Metric):
         self.probabilities = not from_logits
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """By bin `[n]`: weight, weight of the right ones, weighted confidence.
+        """Weight, weight of the right ones, weighted confidence: `[3, n]` by bin.
 
         Args:
             y_true: class numbers `[b, ...]`, or one-hot, of predictions `[b, ..., k]`; yes and no
@@ -58,13 +58,9 @@ class ExpectedCalibrationError(Metric):
             weights = spread(tf.cast(sample_weight, tf.float32), confidence)
         n = self.num_bins
         bins = tf.clip_by_value(tf.cast(tf.math.ceil(confidence * n), tf.int32) - 1, 0, n - 1)
-        return {
-            "weight": tally(bins, n, weights),
-            "right": tally(bins, n, weights, right),
-            "confidence": tally(
-                bins, n, tf.cast(confidence, tf.float64) * tf.cast(weights, tf.float64)
-            ),
-        }
+        weights = tf.cast(weights, tf.float64)
+        parts = (weights, tf.where(right, weights, 0.0), tf.cast(confidence, tf.float64) * weights)
+        return tf.stack([tally(bins, n, part) for part in parts])
 
     def _confidence(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         name = type(self).__name__
@@ -79,5 +75,5 @@ class ExpectedCalibrationError(Metric):
 
     def result(self, sums: Any) -> float:
         """The error, in [0, 1]."""
-        gaps = np.abs(np.asarray(sums["right"]) - sums["confidence"])
-        return float(divide_no_nan(np.sum(gaps), np.sum(sums["weight"])))
+        weight, right, confidence = np.asarray(sums)
+        return float(divide_no_nan(np.sum(np.abs(right - confidence)), np.sum(weight)))

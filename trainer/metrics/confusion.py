@@ -71,7 +71,7 @@ class MatrixMetric(Metric):
         weights = None
         if sample_weight is not None:
             weights = spread(tf.cast(sample_weight, tf.float32), tf.cast(y_true, tf.float32))
-        return {"matrix": tf.reshape(tally(y_true * k + y_pred, k * k, weights, kept), [k, k])}
+        return tf.reshape(tally(y_true * k + y_pred, k * k, weights, kept), [k, k])
 
     def classes(self, values: Any, sparse: bool, argument: str) -> tf.Tensor:
         """Class numbers int32, from class numbers or from scores."""
@@ -127,7 +127,7 @@ class ConfusionMatrix(MatrixMetric):
 
     def result(self, sums: Any) -> np.ndarray:
         """The matrix, float64 `[k, k]`."""
-        matrix = np.asarray(sums["matrix"], np.float64)
+        matrix = np.asarray(sums, np.float64)
         return divide_no_nan(matrix, matrix.sum(1, keepdims=True)) if self.normalize else matrix
 
 
@@ -163,7 +163,7 @@ class MatthewsCorrelation(MatrixMetric):
 
     def result(self, sums: Any) -> float:
         """The correlation; 0 where one side knows a single class."""
-        matrix = np.asarray(sums["matrix"], np.float64)
+        matrix = np.asarray(sums, np.float64)
         n, true, predicted = matrix.sum(), matrix.sum(1), matrix.sum(0)
         covariance = np.trace(matrix) * n - true @ predicted
         spread_ = (n**2 - true @ true) * (n**2 - predicted @ predicted)
@@ -208,7 +208,7 @@ class CohenKappa(MatrixMetric):
 
     def result(self, sums: Any) -> float:
         """Kappa; 0 where chance alone would agree."""
-        matrix = np.asarray(sums["matrix"], np.float64)
+        matrix = np.asarray(sums, np.float64)
         chance = divide_no_nan(np.outer(matrix.sum(1), matrix.sum(0)), matrix.sum())
         apart = np.abs(np.subtract.outer(*[np.arange(self.num_classes)] * 2)).astype(float)
         cost = {None: apart > 0, "linear": apart, "quadratic": apart**2}[self.weightage]

@@ -1,8 +1,9 @@
 """Histograms of predictions by threshold: what precision, recall and AUC are computed from.
 
-A batch becomes two histograms, of the predictions whose target is yes and of those whose target is
-no, over the intervals between thresholds. They add, they cost the same for any number of examples,
-and everything that asks "how many are above t" is a sum over their end.
+A batch becomes two histograms, of the predictions whose target is no and of those whose target is
+yes, over the intervals between thresholds. They add, they cost the same for any number of examples,
+and everything that asks "how many are above t" is a sum over their end. Both are in one array, as
+all sums of a metric here are: the loop adds it in one operation.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def histograms(
     class_id: int | None = None,
     by_label: bool = False,
     label_weights: np.ndarray | None = None,
-) -> dict[str, tf.Tensor]:
-    """Sums of a batch: "yes" and "no", histograms `[t + 1]` of predictions by their target.
+) -> tf.Tensor:
+    """Sums of a batch: histograms `[2, t + 1]` of predictions whose target is no, and is yes.
 
     Counts are integers, weighted sums float64.
 
@@ -82,7 +83,7 @@ def histograms(
         metric: the name in messages.
         top_k: only the k largest of the last axis may be positive.
         class_id: only this entry of the last axis counts.
-        by_label: one histogram for each entry of the last axis: `[t + 1, labels]`.
+        by_label: one histogram for each entry of the last axis: `[2, t + 1, labels]`.
         label_weights: `[labels]`, multiplied into the weights.
     """
     y_true, y_pred = same_shape(y_true, y_pred, metric)
@@ -106,15 +107,12 @@ def histograms(
             f"{metric}: with multi_label y_pred must be [batch, labels], not {y_pred.shape}."
         )
     labels = y_pred.shape[-1] if by_label else 1
-    places = thresholds.below(y_pred) * labels
+    shape = [2, len(thresholds.sorted) + 1, *([labels] if by_label else [])]
+    yes = tf.cast(tf.cast(y_true, tf.bool), tf.int32)
+    places = (yes * shape[1] + thresholds.below(y_pred)) * labels
     if by_label:
         places += tf.range(labels)
-    shape = [len(thresholds.sorted) + 1, *([labels] if by_label else [])]
-    yes = tf.cast(y_true, tf.bool)
-    return {
-        "yes": tf.reshape(tally(places, int(np.prod(shape)), weights, yes), shape),
-        "no": tf.reshape(tally(places, int(np.prod(shape)), weights, ~yes), shape),
-    }
+    return tf.reshape(tally(places, int(np.prod(shape)), weights), shape)
 
 
 def tally(
@@ -150,13 +148,9 @@ def total(values: tf.Tensor, weights: tf.Tensor | None = None, axis: Any = None)
 
 def rates(thresholds: Thresholds, sums: Any) -> dict[str, np.ndarray]:
     """The four counts above (positive) and up to (negative) each threshold, from `histograms`."""
-    tp, fp = thresholds.above(sums["yes"]), thresholds.above(sums["no"])
-    return {
-        "tp": tp,
-        "fp": fp,
-        "fn": np.sum(sums["yes"], 0) - tp,
-        "tn": np.sum(sums["no"], 0) - fp,
-    }
+    no, yes = np.asarray(sums)
+    tp, fp = thresholds.above(yes), thresholds.above(no)
+    return {"tp": tp, "fp": fp, "fn": np.sum(yes, 0) - tp, "tn": np.sum(no, 0) - fp}
 
 
 def largest_only(y_pred: tf.Tensor, k: int) -> tf.Tensor:

@@ -53,7 +53,7 @@ class FBetaScore(Metric):
         self.probabilities = threshold is not None
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """True positives, predicted and true yes, by class `[k]` (or over all, for "micro")."""
+        """True positives, predicted and true yes, `[3, k]` by class (`[3]` for "micro")."""
         y_true, y_pred = same_shape(y_true, y_pred, type(self).__name__)
         if y_pred.shape.rank != 2:
             raise ValueError(
@@ -71,15 +71,11 @@ class FBetaScore(Metric):
             weights = spread(tf.cast(sample_weight, tf.float32), y_pred)
         answer, y_true = tf.cast(answer, tf.float32), tf.cast(y_true, tf.float32)
         axis = None if self.average == "micro" else 0
-        return {
-            "both": total(answer * y_true, weights, axis),
-            "predicted": total(answer, weights, axis),
-            "true": total(y_true, weights, axis),
-        }
+        return tf.stack([total(x, weights, axis) for x in (answer * y_true, answer, y_true)])
 
     def result(self, sums: Any) -> Any:
         """A float, or an array `[k]` where nothing is averaged."""
-        both, predicted, true = (np.asarray(sums[key]) for key in ("both", "predicted", "true"))
+        both, predicted, true = np.asarray(sums)
         precision = both / (predicted + _EPSILON)
         recall = both / (true + _EPSILON)
         weight = self.beta**2

@@ -52,7 +52,7 @@ class R2Score(Metric):
         self.num_regressors = num_regressors
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Sums of a batch `[b, k]` (or `[b]`), by output `[k]`."""
+        """Sums of a batch `[b, k]` (or `[b]`): `[5, k]` by output."""
         y_true, y_pred = same_shape(y_true, y_pred, "R2Score")
         if y_pred.shape.rank == 1:
             y_true, y_pred = y_true[:, tf.newaxis], y_pred[:, tf.newaxis]
@@ -62,26 +62,21 @@ class R2Score(Metric):
         weights = tf.ones_like(y_true)
         if sample_weight is not None:
             weights = spread(tf.cast(sample_weight, tf.float64), y_true)
-        return {
-            "weight": total(weights, None, 0),
-            "sum": total(y_true, weights, 0),
-            "squares": total(tf.square(y_true), weights, 0),
-            "errors": total(tf.square(y_true - y_pred), weights, 0),
-            "numbers": tf.math.count_nonzero(weights, dtype=tf.int32),  # not those of padding
-        }
+        powers = (tf.ones_like(y_true), y_true, tf.square(y_true), tf.square(y_true - y_pred))
+        numbers = tf.cast(weights != 0.0, tf.float64)  # not those of padding
+        return tf.stack([*(total(x, weights, 0) for x in powers), total(numbers, None, 0)])
 
     def result(self, sums: Any) -> Any:
         """A float, or an array `[k]` where nothing is aggregated."""
-        mean = divide_no_nan(sums["sum"], sums["weight"])
-        squares, errors = np.asarray(sums["squares"]), np.asarray(sums["errors"])
-        variation = _above_rounding(squares - np.asarray(sums["sum"]) * mean, squares)
+        weight, sum_, squares, errors, numbers = np.asarray(sums)
+        variation = _above_rounding(squares - sum_ * divide_no_nan(sum_, weight), squares)
         scores = np.where(variation > 0, 1.0 - divide_no_nan(errors, variation), 0.0)
         value: Any = scores
         if self.class_aggregation == "uniform_average":
             value = np.mean(scores)
         elif self.class_aggregation is not None:
             value = divide_no_nan(np.sum(variation * scores), np.sum(variation))
-        n, p = float(sums["numbers"]), self.num_regressors
+        n, p = float(numbers.sum()), self.num_regressors
         if p and p < n - 1:
             value = 1.0 - (1.0 - value) * (n - 1.0) / (n - p - 1.0)
         return value if np.ndim(value) else float(value)
@@ -109,18 +104,15 @@ class _Correlation(MeanMetric):
         weights = tf.ones_like(a)
         if sample_weight is not None:
             weights = spread(tf.cast(sample_weight, tf.float64), a)
-        return {
-            "weight": total(weights),
-            "sums": tf.stack([total(a, weights), total(b, weights)]),
-            "products": tf.stack([total(x * y, weights) for x, y in ((a, a), (b, b), (a, b))]),
-        }
+        powers = (tf.ones_like(a), a, b, a * a, b * b, a * b)
+        return tf.stack([total(x, weights) for x in powers])
 
     def result(self, sums: Any) -> float:
         """The correlation."""
         if self.axis is not None:
             return super().result(sums)
-        a, b = divide_no_nan(sums["sums"], sums["weight"])
-        aa, bb, ab = divide_no_nan(sums["products"], sums["weight"])
+        weight, *powers = np.asarray(sums)
+        a, b, aa, bb, ab = divide_no_nan(powers, weight)
         return float(
             self.of(
                 a, b, _above_rounding(aa - a * a, aa), _above_rounding(bb - b * b, bb), ab - a * b

@@ -61,7 +61,7 @@ class IoU(MatrixMetric):
 
     def result(self, sums: Any) -> float:
         """The mean over the classes that occur."""
-        matrix = np.asarray(sums["matrix"], np.float64)
+        matrix = np.asarray(sums, np.float64)
         both = np.diag(matrix)[self.target_class_ids]
         sizes = (matrix.sum(0) + matrix.sum(1))[self.target_class_ids]
         return self.overlap(both, sizes)

@@ -18,7 +18,7 @@ def test_by_hand_from_scores_and_one_hot_targets():
 def test_classes_outside_and_ignored_ones_are_left_out(jit):
     metric = metrics.ConfusionMatrix(2, sparse_y_pred=True, ignore_class=1)
     run = tf.function(metric, jit_compile=jit, autograph=False)
-    found = run(tf.constant([0, 0, 1, 2, -1, 0]), tf.constant([0, 1, 1, 0, 0, 5]))["matrix"]
+    found = run(tf.constant([0, 0, 1, 2, -1, 0]), tf.constant([0, 1, 1, 0, 0, 5]))
     np.testing.assert_array_equal(found, [[1, 1], [0, 0]])
 
 
@@ -26,17 +26,17 @@ def test_a_million_examples_of_a_thousand_classes():
     rng = np.random.default_rng(0)
     y, p = rng.integers(0, 1000, (2, 1_000_000)).astype(np.int32)
     metric = metrics.ConfusionMatrix(1000, sparse_y_pred=True)
-    matrix = tf.function(metric, jit_compile=True, autograph=False)(y, p)["matrix"]
+    matrix = tf.function(metric, jit_compile=True, autograph=False)(y, p)
     assert matrix.shape == [1000, 1000] and matrix.dtype == tf.int32
     np.testing.assert_array_equal(tf.reduce_sum(matrix, 1), np.bincount(y, minlength=1000))
 
 
 def test_a_column_of_labels_and_weights_of_time_steps():
     metric = metrics.ConfusionMatrix(2)
-    found = metric([[1], [0]], [[0.2, 0.8], [0.4, 0.6]])["matrix"]
+    found = metric([[1], [0]], [[0.2, 0.8], [0.4, 0.6]])
     np.testing.assert_array_equal(found, [[0, 1], [0, 1]])
     weights = np.float32([[1.0, 0.5], [2.0, 0.0]])
-    found = metric([[1, 0], [0, 0]], np.eye(2)[[[1, 0], [1, 1]]], weights)["matrix"]
+    found = metric([[1, 0], [0, 0]], np.eye(2)[[[1, 0], [1, 1]]], weights)
     np.testing.assert_array_equal(found, [[0.5, 2.0], [0.0, 1.0]])
 
 

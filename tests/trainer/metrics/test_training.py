@@ -7,7 +7,7 @@ import tensorflow as tf
 import layers
 import losses
 from trainer import Trainer, metrics
-from trainer.callbacks import LambdaCallback
+from trainer.callbacks import EarlyStopping, LambdaCallback
 from trainer.callbacks.triggers import Every
 
 N, K = 50, 3
@@ -84,3 +84,25 @@ def test_training_reports_the_same_bits_however_it_is_cut_into_calls(jit):
     assert {"f1_0", "f1_1", "f1_2", "recall_0", "recall_1", "auc", "ece"} <= set(seen[-1])
     assert "matrix" not in seen[-1] and len(whole["matrix"]) == 2
     assert seen[4]["f1_1"] == whole["f1"][0][1]
+
+
+def test_validation_tells_callbacks_of_each_value_and_one_may_be_monitored():
+    seen = []
+    stop = EarlyStopping("val_f1_1", patience=0, mode="max")
+    history = make(jit=False).fit(
+        X,
+        Y,
+        epochs=4,
+        validation_data=(X, Y),
+        callbacks=[stop, LambdaCallback(lambda report: seen.append(report.validation))],
+        verbose=0,
+    )
+    assert {"val_f1_0", "val_f1_1", "val_f1_2", "val_auc"} <= set(seen[0])
+    assert "val_matrix" not in seen[0]
+    matrix = history.history["val_matrix"][0]
+    assert matrix.shape == (K, K) and matrix.sum() == N
+    assert "f1" not in repr(history) and "auc" in repr(history)
+    with pytest.raises(ValueError, match="monitors 'val_f2_0'"):
+        make(jit=False).fit(
+            X, Y, validation_data=(X, Y), callbacks=[EarlyStopping("val_f2_0")], verbose=0
+        )
