@@ -101,7 +101,7 @@ def test_validation_tells_callbacks_of_each_value_and_one_may_be_monitored():
     assert "val_matrix" not in seen[0]
     matrix = history.history["val_matrix"][0]
     assert matrix.shape == (K, K) and matrix.sum() == N
-    assert "f1" not in repr(history) and "auc" in repr(history)
+    assert "matrix" not in repr(history) and "auc" in repr(history)
     with pytest.raises(ValueError, match="monitors 'val_f2_0'"):
         make(jit=False).fit(
             X, Y, validation_data=(X, Y), callbacks=[EarlyStopping("val_f2_0")], verbose=0
