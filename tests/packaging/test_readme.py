@@ -52,4 +52,6 @@ def test_the_callback_stops(namespace):
 def test_the_run_that_is_kept_goes_on(namespace):
     x, overnight = namespace["x"], namespace["overnight"]
     overnight.fit(x, x[:, :3], steps=overnight.step + 5, verbose=0)
-    assert [path.name for path in (namespace["folder"] / "runs" / "a").glob("0*")] == ["000001-step-5"]
+    assert [path.name for path in (namespace["folder"] / "runs" / "a").glob("0*")] == [
+        "000001-step-5"
+    ]
