@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from optimizers.checks import check_steps
+
 
 class Schedule:
     """A learning rate that depends on the step: subclasses define `__call__`."""
@@ -252,10 +254,3 @@ class Warmup(Schedule):
 def number(step: Any) -> tf.Tensor:
     """The step as a float32 scalar tensor."""
     return tf.cast(step, tf.float32)
-
-
-def check_steps(name: str, value: float) -> float:
-    """The argument, when it is positive."""
-    if not value > 0:
-        raise ValueError(f"{name}={value} must be positive.")
-    return value
