@@ -59,8 +59,8 @@ class Muon(Optimizer):
         ns_steps: Steps of `newton_schulz`.
         nesterov: Whether to look ahead.
         rms_rate: See above; None: s = 1.
-        paper: Whether s is `sqrt(max(1, rows / columns))`, as first published (with a learning rate
-            of 0.02).
+        paper: Whether s is `sqrt(max(1, outputs / inputs))`, as first published (with a learning
+            rate of 0.02); kernels are `[inputs, outputs]`.
         clipnorm: See `Optimizer`, as for the rest.
         clipvalue: See `Optimizer`.
         global_clipnorm: See `Optimizer`.
@@ -176,5 +176,5 @@ class Muon(Optimizer):
 
     def _scale(self, rows: int, columns: int) -> float:
         if self.paper:
-            return max(1.0, rows / columns) ** 0.5
+            return max(1.0, columns / rows) ** 0.5
         return 1.0 if self.rms_rate is None else max(rows, columns) ** 0.5 * self.rms_rate
