@@ -236,6 +236,11 @@ class Optimizer(Settings, Evaluated, tf.Module):
         """The variables the optimizer was built for."""
         return list(self._known().variables)
 
+    @property
+    def weight_names(self) -> list[str]:
+        """The names of `weights`."""
+        return list(self._known().names)
+
     def slot(self, name: str, variable: Any) -> tf.Variable:
         """One slot of one variable.
 
