@@ -394,7 +394,7 @@ class Optimizer(Settings, Evaluated, tf.Module):
         """Slots of the variables from number `first` on."""
         found: list[dict[str, tf.Variable]] = []
         for name, v in zip(roster.names[first:], roster.variables[first:], strict=True):
-            values = {"average": tf.zeros(v.shape, v.dtype)} if self.use_ema else {}
+            values = {"average": v.read_value()} if self.use_ema else {}
             values.update(self.initial_slots(v, name))
             found.append(
                 {

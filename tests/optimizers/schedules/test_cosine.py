@@ -25,7 +25,7 @@ def test_equals_keras(name, args, config, equals_keras):
 
 
 def test_restarts_fall_on_their_steps():
-    """Keras's logarithm misses some restarts by a step; the period's sum tells the truth."""
+    """A logarithm in float32 tells the period; at a restart it must not be one too few."""
     for factor in (2.0, 3.0):
         rate = schedules.CosineDecayRestarts(1.0, 10, factor)
         start, length = 0.0, 10.0
