@@ -119,7 +119,8 @@ def one(
     if beside and hasattr(keras.optimizers, name):
         contenders["keras"] = getattr(keras.optimizers, name)(**config)
     row: dict[str, Any] = {"optimizer": name, "variables": count, "mode": mode}
-    calls, seconds = {}, {}
+    calls: dict[str, Callable[[], None]] = {}
+    seconds: dict[str, list[float]] = {}
     for who, optimizer in contenders.items():
         calls[who], moved = program(optimizer, count, parameters, mode)
         started = time.perf_counter()
@@ -146,7 +147,7 @@ def one(
 
 def program(
     optimizer: Any, count: int, parameters: int, mode: str
-) -> tuple[Callable[[], Any], float]:
+) -> tuple[Callable[[], None], float]:
     """A compiled call of ten updates, and the bytes that one update has to move."""
     import tensorflow as tf
 
@@ -158,7 +159,7 @@ def program(
         import keras
 
         kind = keras.Variable
-    weights = [kind(values, name=f"layer_{i}/kernel") for i in range(count)]
+    weights = [kind(values, name=f"kernel_{i}") for i in range(count)]
     grads = [tf.Variable(values * 0.1, trainable=False) for _ in range(count)]
     optimizer.build(weights)
 
@@ -176,7 +177,11 @@ def program(
         if (kind is tf.Variable)
         else 0
     )
-    return lambda: call()[0].numpy(), 3 * size + 2 * kept
+
+    def run() -> None:
+        call()[0].numpy()  # waits for the end
+
+    return run, 3 * size + 2 * kept
 
 
 def shape_of(size: int) -> tuple[int, int]:
