@@ -29,6 +29,7 @@ class Position:
     step: int = 0
     epoch: int = 0  # epochs completed
     epoch_step: int = 0  # steps made in the open epoch
+    taken: int = 0  # steps read of the data at hand, where it is pulled once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +152,8 @@ class FitRun:
 
     def _epoch(self, interrupt: Interrupt) -> None:
         """Runs the open epoch to its end, to the goal, or until somebody asks to stop."""
-        reader = self._source.reader(self._position.epoch, self._position.epoch_step)
+        place = self._position
+        reader = self._source.reader(place.epoch, place.epoch_step, place.taken)
         try:
             while not (self._stop or interrupt.wanted):
                 segment = reader.take(self._left())
@@ -217,6 +219,7 @@ class FitRun:
         self._scalars = {name: float(column[-1]) for name, column in columns.scalars.items()}
         self._position.step += steps
         self._position.epoch_step += steps
+        self._position.taken += steps
 
     def _boundary(self, epoch_end: bool) -> None:
         """Between two calls: close the epoch if it ended, validate, and call whoever is due."""

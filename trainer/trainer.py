@@ -97,6 +97,7 @@ class Trainer:
         self.task = arguments.task(model_or_task, given, self.accumulate)
         self.history: History | None = None
         self._position = Position()
+        self._endless: Any = None  # the data of the last fit, if it never ends
         self._built: set[str] = set()
         self.programs = Programs(
             self.task,
@@ -188,6 +189,9 @@ class Trainer:
             y = _targets(validation_data)
             self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
         position = self._enter(source, steps_per_epoch, new_epoch=goal_steps is None)
+        if x is not self._endless:  # else it goes on where the last fit left it
+            position.taken = 0
+        self._endless = x if source.infinite else None
         goal = Goal(
             step=None if goal_steps is None else position.step + goal_steps,
             epoch=None if goal_epochs is None else position.epoch + goal_epochs,

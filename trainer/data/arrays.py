@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from trainer.data.chunks import Chunk, ChunkReader, Cursor, Slab, fetch_step
-from trainer.data.convert import final_dtype, place, spec_of
+from trainer.data.convert import final_dtype, names_of, place, spec_of
+from trainer.data.exactness import Exactness
+from trainer.data.fingerprint import spec_lines
+from trainer.data.hashes import of_rows
 from trainer.data.segment import Fetch, Segment
 from trainer.random import permutation
 
@@ -33,6 +36,7 @@ class ResidentArrays:
     """
 
     infinite: bool = False
+    once: bool = False
 
     def __init__(self, batch: Any, n: int, rows: int, *, shuffle: bool, seed: int) -> None:
         self.element_spec = tf.nest.map_structure(spec_of, batch)
@@ -40,6 +44,7 @@ class ResidentArrays:
         self.fetch: Fetch = _fetch_shuffled if shuffle else fetch_step
         self._n, self._rows = n, rows
         self._seed = seed if shuffle else None
+        self._fingerprint: dict[str, Any] | None = None
         self._full, self._rest = divmod(n, rows)
         if shuffle:
             self._whole = tf.nest.map_structure(place, batch)
@@ -63,7 +68,7 @@ class ResidentArrays:
             )
         return tf.nest.map_structure(lambda h: h[0, :rows], self._head)
 
-    def reader(self, epoch: int, skip: int = 0) -> _ResidentReader:
+    def reader(self, epoch: int, skip: int = 0, taken: int = 0) -> _ResidentReader:
         """Reads epoch `epoch`, from its step `skip` on."""
         cut = self._full * self._rows
         if self._seed is None:
@@ -75,6 +80,23 @@ class ResidentArrays:
         parts = (head, self._whole), (tail, self._whole)
         return _ResidentReader(parts, self._full, self._rows, self._rest, skip)
 
+    def exactness(self) -> Exactness:
+        """Exact: a batch is a function of (seed, epoch, step)."""
+        return _EXACT
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Numbers, order and sampled values (see `hashes.of_rows`); as of `LargeArrays`."""
+        if self._fingerprint is None:
+            if self._seed is not None:
+                leaves = [[leaf] for leaf in tf.nest.flatten(self._whole)]
+            else:
+                parts = tf.nest.flatten(self._head), tf.nest.flatten(self._tail)
+                leaves = [[_flat(leaf) for leaf in pair] for pair in zip(*parts, strict=True)]
+            self._fingerprint = _fingerprint(
+                self, self._n, self._rows, self._seed, lambda at, *rows: _slice(leaves[at], *rows)
+            )
+        return self._fingerprint
+
     def close(self) -> None:
         """Nothing to end: the arrays go when the source goes."""
 
@@ -84,13 +106,15 @@ class LargeArrays:
 
     Args:
         batch: nest of arrays or tensors, the first axis of each `n`; memory-mapped ones stay
-        mapped. n: number of examples.
+            mapped.
+        n: number of examples.
         rows: rows of a step.
         shuffle: each epoch in an order of its own, `permutation(seed, epoch, n)`.
         seed: the seed of the orders.
     """
 
     infinite: bool = False
+    once: bool = False
 
     def __init__(self, batch: Any, n: int, rows: int, *, shuffle: bool, seed: int) -> None:
         self.element_spec = tf.nest.map_structure(spec_of, batch)
@@ -101,13 +125,14 @@ class LargeArrays:
         )
         self._n, self._rows = n, rows
         self._seed = seed if shuffle else None
+        self._fingerprint: dict[str, Any] | None = None
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
 
     def example(self, rows: int) -> Any:
         """The first `rows` rows (fewer if there are fewer), as eager tensors."""
         return tf.nest.map_structure(lambda a: place(a, slice(0, rows)), self._batch)
 
-    def reader(self, epoch: int, skip: int = 0) -> ChunkReader:
+    def reader(self, epoch: int, skip: int = 0, taken: int = 0) -> ChunkReader:
         """Reads epoch `epoch`, from its step `skip` on."""
         order = None if self._seed is None else permutation(self._seed, epoch, self._n)
         batch, n, rows = self._batch, self._n, self._rows
@@ -115,10 +140,63 @@ class LargeArrays:
         self._cursors.add(cursor)
         return ChunkReader(cursor, owned=True)
 
+    def exactness(self) -> Exactness:
+        """Exact: a batch is a function of (seed, epoch, step)."""
+        return _EXACT
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Numbers, order and sampled values (see `hashes.of_rows`); as of `ResidentArrays`."""
+        if self._fingerprint is None:
+            leaves = tf.nest.flatten(self._batch)
+            self._fingerprint = _fingerprint(
+                self,
+                self._n,
+                self._rows,
+                self._seed,
+                lambda at, start, stop: place(leaves[at], slice(start, stop)),
+            )
+        return self._fingerprint
+
     def close(self) -> None:
         """Ends the threads; harmless when repeated."""
         for cursor in list(self._cursors):
             cursor.close()
+
+
+_EXACT = Exactness(
+    "exact", "arrays are read in an order that is a function of seed and epoch alone."
+)
+
+
+def _fingerprint(
+    source: ResidentArrays | LargeArrays,
+    n: int,
+    rows: int,
+    seed: int | None,
+    read: Callable[[int, int, int], Any],
+) -> dict[str, Any]:
+    """The same for arrays on the device and on the host: their batches are the same."""
+    hashes = of_rows(source.element_spec, n, read)
+    return {
+        "kind": "arrays",
+        "spec": spec_lines(source.element_spec),
+        "rows": n,
+        "batch size": rows,
+        "batches": source.steps_per_epoch,
+        "shuffle": seed is not None,
+        "seed": seed,  # None where it decides nothing
+        "values": dict(zip(names_of(source.element_spec, "batch"), hashes, strict=True)),
+    }
+
+
+def _slice(parts: list[tf.Tensor], start: int, stop: int) -> np.ndarray:
+    """Rows of an array that lies in consecutive parts."""
+    found, first = [], 0
+    for part in parts:
+        size = int(part.shape[0])
+        found.append(part[max(start - first, 0) : max(stop - first, 0)].numpy())
+        first += size
+    return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 class _ResidentReader:

@@ -14,6 +14,8 @@ import tensorflow as tf
 from trainer.data.chunks import Run, check_dtypes, run_of
 from trainer.data.convert import names_of, spec_of, to_arrays
 from trainer.data.datasets import check_rows
+from trainer.data.exactness import Exactness
+from trainer.data.hashes import of_arrays
 from trainer.random import permutation
 
 
@@ -52,6 +54,29 @@ class IterablePull:
             raws = iter(self._iterable if self._remake is None else self._remake())
         return _runs(itertools.islice(raws, start, None), self.spec, self._argument)
 
+    def exactness(self) -> Exactness:
+        """Counted; refused for an iterator, of which a new process has another."""
+        name, kind = self._argument, type(self._iterable).__name__
+        if self.once:
+            return Exactness(
+                "refused",
+                f"{name} is a {kind}, which can be read only once: whether another one begins "
+                "where this one did cannot be told. Pass a function that makes it (the generator "
+                "function itself, not what it returned), or arrays.",
+            )
+        made = (
+            f"{name} is a function that makes a {kind}" if self._remake else f"{name} is a {kind}"
+        )
+        return Exactness(
+            "counted",
+            f"{made}: what was read is read again and left out, and the batches after it are the "
+            "same only if the data is a function of the place alone. Arrays are exact.",
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The kind alone: what the batches hold may change."""
+        return {"kind": "function of an iterable" if self._remake else "iterable"}
+
 
 class IndexedPull:
     """Passes over an object that gives batches by index, as a `keras.utils.PyDataset` does.
@@ -84,6 +109,7 @@ class IndexedPull:
         self.infinite = self.once = self.batches is None
         raw, self.spec = _peek(iter([data[0]]), argument)
         self._first = run_of(tf.nest.flatten(to_batch(raw, argument)))
+        self._digest = of_arrays(leaf[0] for leaf in self._first)
         self._fresh = True
 
     def first(self) -> Run:
@@ -103,6 +129,50 @@ class IndexedPull:
         else:
             order = permutation(self._seed, epoch, self.batches)[start:].tolist()
         return _runs(_by_index(self._data, order), self.spec, self._argument)
+
+    def exactness(self) -> Exactness:
+        """Exact if a batch seems to be a function of its index: the first is asked for again."""
+        name, kind = self._argument, type(self._data).__name__
+        if self._remake is not None:
+            return Exactness(
+                "counted",
+                f"{name} is a function that makes a {kind} for each epoch: its batches are the "
+                "same only if it makes the same again.",
+            )
+        if of_arrays(tf.nest.flatten(to_batch(self._data[0], name))) != self._digest:
+            return Exactness(
+                "refused",
+                f"{name}[0] gave other values when asked for again; make {kind}.__getitem__ a "
+                "function of the index: draw random numbers from a generator seeded with it.",
+            )
+        if own := [hook for hook in _HOOKS if _is_own(getattr(self._data, hook, None))]:
+            return Exactness(
+                "counted",
+                f"{kind}.{own[0]} may change the batches of {name} from epoch to epoch, and a "
+                f"resumed run begins with a new {kind}: they are the same only if the epoch "
+                "decides nothing. For another order each epoch pass shuffle=True in its place.",
+            )
+        return Exactness(
+            "exact", f"{name} gives batches by index, in an order of ours; [0] came twice the same."
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """The number of batches, their order, and the first one's hash."""
+        return {
+            "kind": "function of batches by index" if self._remake else "batches by index",
+            "batches": self.batches,
+            "shuffle": self._seed is not None,
+            "seed": self._seed,
+            "first batch": self._digest,
+        }
+
+
+_HOOKS = ("on_epoch_begin", "on_epoch_end")
+
+
+def _is_own(hook: Any) -> bool:
+    """Whether a hook was written by the user: those of Keras's own class do nothing."""
+    return hook is not None and hook.__module__.split(".")[0] not in ("keras", "tf_keras")
 
 
 def to_batch(raw: Any, argument: str) -> Any:

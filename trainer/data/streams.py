@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from trainer.data.chunks import ChunkReader, Cursor, Run, fetch_step, stack
 from trainer.data.datasets import DatasetPull
+from trainer.data.exactness import Exactness
+from trainer.data.fingerprint import spec_lines
 from trainer.data.pulls import IndexedPull, IterablePull
 from trainer.data.segment import Fetch
 from trainer.data.split import is_indexed
@@ -37,6 +39,12 @@ class Pull(Protocol):
 
     def runs(self, epoch: int, start: int) -> Iterator[Run]:
         """A pass from batch `start` on."""
+
+    def exactness(self) -> Exactness:
+        """What resuming can promise."""
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the stream is, beside its spec, as JSON."""
 
 
 def open_stream(
@@ -106,12 +114,15 @@ class StreamSource:
             self.element_spec = _spec_with_weights(pull.spec, argument)
         self.fetch: Fetch = fetch_step
         self.infinite: bool = pull.infinite
+        self.once: bool = pull.once
         self.steps_per_epoch: int | None = (
             None if pull.batches is None else -(-pull.batches // join)
         )
         self._running: Cursor | None = None
         self._cursors: weakref.WeakSet[Cursor] = weakref.WeakSet()
         self._first: list[np.ndarray] | None = None
+        self._exactness: Exactness | None = None
+        self._fingerprint: dict[str, Any] | None = None
 
     def example(self, rows: int) -> Any:
         """The first `rows` rows (fewer if the first batch has fewer), as eager tensors."""
@@ -127,11 +138,12 @@ class StreamSource:
         ]
         return tf.nest.pack_sequence_as(self.element_spec, leaves)
 
-    def reader(self, epoch: int, skip: int = 0) -> ChunkReader:
-        """Reads an epoch from its step `skip` on.
+    def reader(self, epoch: int, skip: int = 0, taken: int = 0) -> ChunkReader:
+        """Reads on from a place (see `Source.reader`).
 
-        A stream that is pulled once goes on where it stands; there `skip` is counted from the
-        stream's beginning, and only if nothing was read yet.
+        A stream that is pulled once goes on where it stands: `taken` is of account for its first
+        reader. Steps are found by counting: a dataset is run up to them (see `DatasetPull` for what
+        that costs), iterables are read, indexed batches left out.
 
         Raises:
             ValueError: the stream can be read only once, and has ended.
@@ -139,7 +151,7 @@ class StreamSource:
         if not self._pull.once:
             return ChunkReader(self._cursor(epoch, skip), owned=True)
         if self._running is None:
-            self._running = self._cursor(epoch, skip)
+            self._running = self._cursor(0, taken)
         elif self._running.ended:
             raise ValueError(
                 f"{self._argument} can be read only once and ended after {self._running.taken} "
@@ -148,6 +160,24 @@ class StreamSource:
                 "steps_per_epoch."
             )
         return ChunkReader(self._running, owned=False)
+
+    def exactness(self) -> Exactness:
+        """What resuming from a place can promise."""
+        if self._exactness is None:
+            self._exactness = self._pull.exactness()
+        return self._exactness
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What the stream is; values only of a first batch that comes again."""
+        if self._fingerprint is None:
+            weights = None if self._by_class is None else self._by_class.table()
+            self._fingerprint = {
+                **self._pull.fingerprint(),
+                "spec": spec_lines(self.element_spec),
+                "batches that make a step": self._join,
+                "class weights": weights,
+            }
+        return self._fingerprint
 
     def close(self) -> None:
         """Ends the threads; harmless when repeated."""

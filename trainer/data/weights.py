@@ -65,6 +65,11 @@ class ClassWeight:
         weights = np.asarray(sample_weight, np.float32)
         return weights * by_class.reshape(by_class.shape + (1,) * (weights.ndim - axes))
 
+    def table(self) -> dict[str, float]:
+        """The weights by class, as JSON."""
+        pairs = zip(self._classes.tolist(), self._weights.tolist(), strict=True)
+        return {str(number): weight for number, weight in pairs}
+
     def _look_up(self, labels: np.ndarray) -> np.ndarray:
         at = np.minimum(np.searchsorted(self._classes, labels), len(self._classes) - 1)
         known = self._classes[at] == labels
