@@ -211,7 +211,7 @@ class Trainer:
                 self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
             session = self._session
             with session.open(self._position, say) if session else nullcontext():
-                call = self._fit.enter(source, asked, steps_per_epoch)
+                call = self._fit.enter(x, source, asked, steps_per_epoch)
                 self.history = call.history
                 if call.done:
                     say(f"fit is done already: {call.history}")

@@ -15,7 +15,7 @@ from trainer.data.chunks import Run, check_dtypes, run_of
 from trainer.data.convert import names_of, spec_of, to_arrays
 from trainer.data.datasets import check_rows
 from trainer.data.exactness import Exactness
-from trainer.data.fingerprint import digest
+from trainer.data.hashes import of_arrays
 from trainer.random import permutation
 
 
@@ -109,7 +109,7 @@ class IndexedPull:
         self.infinite = self.once = self.batches is None
         raw, self.spec = _peek(iter([data[0]]), argument)
         self._first = run_of(tf.nest.flatten(to_batch(raw, argument)))
-        self._digest = digest(leaf[0] for leaf in self._first)
+        self._digest = of_arrays(leaf[0] for leaf in self._first)
         self._fresh = True
 
     def first(self) -> Run:
@@ -139,7 +139,7 @@ class IndexedPull:
                 f"{name} is a function that makes a {kind} for each epoch: its batches are the "
                 "same only if it makes the same again.",
             )
-        if digest(tf.nest.flatten(to_batch(self._data[0], name))) != self._digest:
+        if of_arrays(tf.nest.flatten(to_batch(self._data[0], name))) != self._digest:
             return Exactness(
                 "refused",
                 f"{name}[0] gave other values when asked for again; make {kind}.__getitem__ a "
