@@ -399,3 +399,52 @@ def test_a_signal_amid_validation_leaves_it_to_the_resumed_run(make, arrays, sam
     again = make()
     again.fit(*arrays, **options, callbacks=[stop()])
     same(again, whole)
+
+
+def test_remote_folders(arrays, crash, same, make):
+    """Any path that `tf.io.gfile` knows: here TensorFlow's own file system in memory."""
+    settings = Checkpoint("ram://session/run", when=EVERY_3)
+    whole = make(None)
+    whole.fit(*arrays, **OPTIONS)
+    with pytest.raises(CallbackError):
+        make(None, checkpoint=settings).fit(*arrays, **OPTIONS, callbacks=[crash(11)])
+    again = make(None, checkpoint=settings)
+    again.fit(*arrays, **OPTIONS)
+    same(again, whole)
+
+
+def test_an_endless_stream_goes_on_from_fit_to_fit(make, arrays, same):
+    """Also where the first of two fits was done in an earlier process."""
+
+    def data():
+        return tf.data.Dataset.from_tensor_slices(arrays).repeat().batch(8)
+
+    def fit(trainer, dataset, *goals):
+        for goal in goals:
+            trainer.fit(dataset, steps=goal, verbose=0)
+        return trainer
+
+    whole = fit(make(None), data(), 5, 12)
+    fit(make(), data(), 5)
+    same(fit(make(), data(), 5, 12), whole)
+
+
+def test_random_layers_without_a_seed_that_can_be_saved_are_named(make, arrays, caplog):
+    class Noise(layers.Layer):
+        def call(self, inputs, training=False):
+            return inputs + tf.random.normal(tf.shape(inputs))
+
+    model = layers.Sequential([Noise(), layers.Dense(3)])
+    with caplog.at_level(logging.WARNING):
+        make(model=model).fit(*arrays, **OPTIONS)
+    assert "a resumed run will not be exact" in caplog.text
+    assert "RandomStandardNormal" in caplog.text
+
+
+def test_data_that_cannot_be_promised_is_named(make, arrays, caplog):
+    def batches():
+        yield arrays
+
+    with caplog.at_level(logging.WARNING):
+        make().fit(batches, epochs=2, verbose=0)
+    assert "a resumed run may get other batches: x is a function that makes a gen" in caplog.text
