@@ -38,7 +38,7 @@ def chunked_crossentropy(
             taken in it, the softmax in float32.
         kernel: [d, k], in the dtype of `y_pred` or cast to it; a tensor or variable.
         bias: [k] or None.
-        sample_weight: [b, ...] or None: multiplies the values.
+        sample_weight: [b, ...] or None: multiplies the values; no gradient reaches it.
         ignore_class: A class number (perhaps outside [0, k)) whose elements have the value 0.
         transpose_kernel: Whether the kernel is [k, d], as an embedding that is tied to the output.
         chunk: How many rows of logits exist at a time. Each chunk adds to the kernel's gradient
@@ -77,7 +77,9 @@ def chunked_crossentropy(
 
     @tf.custom_gradient
     def values(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> Any:
-        args = (labels, rows, kernel, bias, has_bias, transpose_kernel, chunk)
+        # Without stop_gradient a persistent tape keeps what the loop does, for nothing.
+        free = (tf.stop_gradient(x) for x in (rows, kernel, bias))
+        args = (labels, *free, has_bias, transpose_kernel, chunk)
         found, *gradients = _over_chunks(weights, *args, with_gradient=training)
 
         def gradient(dy: tf.Tensor) -> Any:
@@ -86,18 +88,17 @@ def chunked_crossentropy(
                     "chunked_crossentropy was called with training=False, which computes no "
                     "gradient; pass training=True."
                 )
+            # Values that were only added up and scaled need no second look at the logits. A loop
+            # of no steps rather than tf.cond, which XLA does not find again inside other loops.
             scale = tf.reduce_max(dy)
             alike = tf.equal(scale, tf.reduce_min(dy))
-
-            def scaled() -> list[tf.Tensor]:
-                return [g * tf.cast(scale, g.dtype) for g in gradients]
-
-            def again() -> list[tf.Tensor]:
-                return _over_chunks(weights * dy, *args, with_gradient=True)[1:]
-
-            # Values that were only added up, which is the rule: nothing is left to do.
-            as_they_are = alike & tf.equal(scale, 1.0)
-            return tf.cond(as_they_are, lambda: gradients, lambda: tf.cond(alike, scaled, again))
+            to_rows, to_kernel, to_bias = (
+                g * tf.cast(tf.where(alike, scale, 0.0), g.dtype) for g in gradients
+            )
+            _, more_rows, to_kernel, more_bias = _over_chunks(
+                weights * dy, *args, with_gradient=True, needed=~alike, start=to_kernel
+            )
+            return to_rows + more_rows, to_kernel, to_bias + more_bias
 
         return found, gradient
 
@@ -128,8 +129,13 @@ def _over_chunks(
     transposed: bool,
     chunk: int,
     with_gradient: bool,
+    needed: tf.Tensor | None = None,
+    start: tf.Tensor | None = None,
 ) -> list[tf.Tensor]:
-    """Weighted values [n], and the gradients of their sum: [n, d], kernel's, [k]."""
+    """Weighted values [n], and the gradients of their sum: [n, d], kernel's, [k].
+
+    Where not `needed` all are 0; the kernel's gradient is added to `start`.
+    """
     n, d = rows.shape[0], rows.shape[1]
     size = tf.shape(rows)[0] if n is None else n
     chunks = -(-size // chunk) if n is None else math.ceil(n / chunk)
@@ -160,15 +166,18 @@ def _over_chunks(
             to_kernel += tf.cast(tf.matmul(*pair, transpose_a=True), tf.float32)
         return i + 1, values, to_rows, to_kernel, to_bias
 
-    start = (
+    steps = chunks if needed is None else tf.where(needed, chunks, 0)
+    if start is None:
+        start = tf.zeros(kernel.shape if with_gradient else [])
+    begin = (
         tf.constant(0),
         tf.TensorArray(tf.float32, size=chunks, element_shape=[chunk]),
         tf.TensorArray(rows.dtype, size=chunks if with_gradient else 0, element_shape=[chunk, d]),
-        tf.zeros(kernel.shape if with_gradient else []),
+        tf.cast(start, tf.float32),
         tf.zeros(bias.shape if with_gradient else []),
     )
     _, values, to_rows, to_kernel, to_bias = tf.while_loop(
-        lambda i, *_: i < chunks, step, start, parallel_iterations=1
+        lambda i, *_: i < steps, step, begin, parallel_iterations=1
     )
     found = tf.reshape(values.stack(), [-1])[:size]
     if not with_gradient:

@@ -21,6 +21,24 @@ def test_lengths_cut_rows_off(rng):
     np.testing.assert_allclose(cut, alone, rtol=1e-6)
 
 
+def test_its_loop_compiles_inside_other_loops_and_persistent_tapes(rng):
+    """As in a training loop."""
+    labels, logits = np.array([[1, 2], [3, 3]]), tf.Variable(np.float32(rng.normal(size=(2, 8, 4))))
+
+    @tf.function(jit_compile=True, autograph=False)
+    def run():
+        def body(i, total):
+            with tf.GradientTape(persistent=True) as tape:
+                value = losses.ctc(labels, logits)
+            return i + 1, total + tape.gradient(value, logits)
+
+        return tf.while_loop(lambda i, _: i < 3, body, (0, tf.zeros([2, 8, 4])))[1]
+
+    with tf.GradientTape() as tape:
+        value = losses.ctc(labels, logits)
+    np.testing.assert_allclose(run(), 3 * tape.gradient(value, logits), rtol=1e-5, atol=1e-6)
+
+
 def test_a_label_too_many_is_seen_and_no_nan():
     logits = tf.zeros([2, 3, 4])
     with tf.GradientTape() as tape:

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import layers
 import losses
+import optimizers
+from trainer import Task, Trainer
 
 N, D, K = 10, 4, 7
 
@@ -111,3 +114,41 @@ def test_refusals(parts):
         losses.chunked_crossentropy(labels + 5, hidden, kernel)
     with pytest.raises(ValueError, match="chunk=0"):
         losses.chunked_crossentropy(labels, hidden, kernel, chunk=0)
+
+
+@pytest.mark.parametrize("jit", [False, "step", "loop"])
+def test_it_trains_a_model_like_the_usual_one(jit, rng):
+    """In a task, in parts of a batch, inside the compiled loop; the last step has masked tokens."""
+    x, y = np.float32(rng.normal(size=(12, 3, D))), rng.integers(0, K, (12, 3))
+    y[-3:] = -1
+
+    class Language(Task):
+        def __init__(self, chunked):
+            super().__init__()
+            self.body = layers.Dense(D, kernel_initializer="ones")
+            self.body(x[:1])  # makes its variables
+            self.head = tf.Variable(np.float32(np.random.default_rng(0).normal(size=(D, K))))
+            self.optimizer, self.chunked = optimizers.SGD(0.1), chunked
+
+        def step(self, batch, ctx):
+            def loss_fn(part):
+                hidden = self.body(part["x"])
+                if self.chunked:
+                    return losses.chunked_crossentropy(
+                        part["y"], hidden, self.head, ignore_class=-1, chunk=4
+                    )
+                return losses.sparse_categorical_crossentropy(
+                    part["y"], hidden @ self.head, True, ignore_class=-1
+                )
+
+            variables = [*self.body.trainable_variables, self.head]
+            return {"loss": ctx.minimize(loss_fn, batch, self.optimizer, variables)}
+
+    found = []
+    for chunked in (True, False):
+        trainer = Trainer(Language(chunked), jit=jit, accumulate=2)
+        history = trainer.fit({"x": x, "y": y}, batch_size=2, epochs=2, shuffle=False, verbose=0)
+        found.append((history.steps["loss"], trainer.task.head.numpy()))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert found[0][0][-1] < found[0][0][0]

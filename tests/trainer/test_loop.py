@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.loop import Loop, StepOutput
+from trainer.metrics.windows import Window
 from trainer.sums import Sums
 
 MODES = ["graph", "step", "loop"]
@@ -82,6 +83,20 @@ def test_carried_counts_stay_exact_beyond_float32():
     start = {"table": {"whole": np.full(3, 2.0**40), "real": np.zeros(3)}}
     found = loop((tf.constant(DATA),), 0, 16, start).carried["table"]["whole"]
     np.testing.assert_array_equal(found - 2.0**40, np.round(DATA[:16, 0]).astype(int).sum(0))
+
+
+def test_a_window_from_a_checkpoint_goes_on_with_the_same_bits():
+    loop, *_ = _make("graph")
+    args, window, resumed = (tf.constant(DATA),), Window(), Window()
+    for first, n in ((0, 7), (7, 9)):
+        columns = loop(args, first, n, window.sums)
+        window.add(columns.sums, columns.carried)
+        if first == 0:
+            resumed.load_memory(window.memory())
+            kept = loop(args, 7, 9, resumed.sums).carried  # carries do not touch the model
+    resumed.add({}, kept)
+    for a, b in zip(*map(tf.nest.flatten, (window.sums["table"], kept["table"])), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_xla_compiles_each_loop_once_whatever_n_and_start_are():

@@ -102,6 +102,12 @@ class ConfusionMatrix(MatrixMetric):
         sparse_y_true: whether targets are class numbers, or one-hot.
         sparse_y_pred: whether predictions are class numbers, or scores.
         axis: the class axis of what is not sparse.
+
+    Example:
+        >>> metric = ConfusionMatrix(2)
+        >>> metric.result(metric([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]))
+        array([[1., 0.],
+               [1., 1.]])
     """
 
     def __init__(

@@ -1,7 +1,10 @@
 """Precision and recall by hand; their values against Keras: catalogue."""
 
+import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainer import metrics
 
@@ -38,3 +41,31 @@ def test_refusals():
         metrics.Recall(top_k=0)
     with pytest.raises(ValueError, match="Precision: y_true has shape"):
         metrics.Precision()(np.zeros([2, 3]), np.zeros([2, 4]))
+
+
+@given(
+    name=st.sampled_from(["Precision", "Recall", "TruePositives", "FalseNegatives"]),
+    thresholds=st.one_of(
+        st.none(),
+        st.floats(0, 1, width=16),
+        st.lists(st.floats(0, 1, width=16), min_size=1, max_size=5),
+    ),
+    shape=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    weighted=st.booleans(),
+    dtype=st.sampled_from(["float16", "float32", "float64"]),
+    seed=st.integers(0, 2**20),
+)
+def test_equal_keras_on_drawn_thresholds_shapes_and_dtypes(
+    name, thresholds, shape, weighted, dtype, seed
+):
+    """Predictions are multiples of 1/16: many are thresholds."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, shape)
+    p = (rng.integers(0, 17, shape) / 16).astype(dtype)
+    weight = rng.uniform(size=shape).astype("f") if weighted else None
+    ours = getattr(metrics, name)(thresholds)
+    theirs = getattr(keras.metrics, name)(thresholds)
+    theirs.update_state(y, p, None if weight is None else weight)
+    wanted = np.asarray(theirs.result())
+    found = ours.result(ours(y, p, weight))
+    np.testing.assert_allclose(np.ravel(found), np.ravel(wanted), rtol=1e-6, atol=1e-6)
