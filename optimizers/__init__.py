@@ -5,7 +5,7 @@ from __future__ import annotations
 from optimizers import schedules
 from optimizers.adabelief import AdaBelief
 from optimizers.adadelta import Adadelta, adadelta_step
-from optimizers.adafactor import Adafactor, factored_square
+from optimizers.adafactor import Adafactor, factored_direction
 from optimizers.adagrad import Adagrad, adagrad_step
 from optimizers.adam import Adam, AdamW, adam_rate, adam_step
 from optimizers.adamax import Adamax, adamax_step
@@ -97,7 +97,7 @@ __all__ = [
     "clip_by_global_norm",
     "clip_by_norm",
     "clip_by_value",
-    "factored_square",
+    "factored_direction",
     "first_basis",
     "ftrl_step",
     "get",

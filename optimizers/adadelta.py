@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
+from optimizers.slots import Item
+from optimizers.variables import has_handle
 
 
 def adadelta_step(
@@ -94,3 +96,19 @@ class Adadelta(Optimizer):
         )
         moved = {"accumulated_grad": grad_square, "accumulated_delta_var": delta_square}
         return weight + learning_rate * delta, moved
+
+    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
+        """TensorFlow's kernel."""
+        if not has_handle(item.variable):
+            return False
+        item.decay_now()
+        tf.raw_ops.ResourceApplyAdadelta(
+            var=item.variable.handle,
+            accum=item.slots["accumulated_grad"].handle,
+            accum_update=item.slots["accumulated_delta_var"].handle,
+            lr=item.learning_rate,
+            rho=tf.cast(self.rho, item.dtype),
+            epsilon=tf.cast(self.epsilon, item.dtype),
+            grad=item.gradient,
+        )
+        return True

@@ -12,18 +12,21 @@ from optimizers.checks import check_epsilon
 from optimizers.clipping import square_sum
 
 
-def factored_square(row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-    """The second moment that its means over rows and columns stand for, `[..., m, n]`.
+def factored_direction(gradient: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
+    """`g / sqrt(v)` with the second moment v that its means over rows and columns stand for.
 
-    The outer product `row column / mean(row)`: of all matrices with these means, the one with
-    the least generalised Kullback-Leibler divergence (section 3 of the paper).
+    `v = row column / mean(row)`: of all matrices with these means, the one with the least
+    generalised Kullback-Leibler divergence (section 3 of the paper). The two roots are taken one
+    by one: where a whole row and a whole column never had a gradient v is below the smallest
+    float32, and 0 / sqrt(v) would be NaN (as it is in Keras).
 
     Args:
-        row: Means along the last axis, `[..., m]`.
+        gradient: g, `[..., m, n]`.
+        row: Means of the squares along the last axis, `[..., m]`.
         column: Means along the last but one, `[..., n]`.
     """
     share = row / tf.reduce_mean(row, axis=-1, keepdims=True)
-    return share[..., :, None] * column[..., None, :]
+    return gradient * tf.math.rsqrt(share)[..., :, None] * tf.math.rsqrt(column)[..., None, :]
 
 
 def rms(x: tf.Tensor) -> tf.Tensor:
@@ -131,14 +134,13 @@ class Adafactor(Optimizer):
         beta_2, square = scalars["beta_2"], tf.square(gradient) + self.epsilon_1
         if "velocity" in slots:
             v = beta_2 * slots["velocity"] + (1.0 - beta_2) * square
-            moved = {"velocity": v}
+            u, moved = gradient / tf.sqrt(v), {"velocity": v}
         else:
             row = beta_2 * slots["row"] + (1.0 - beta_2) * tf.reduce_mean(square, axis=-1)
             column = beta_2 * slots["column"] + (1.0 - beta_2) * tf.reduce_mean(square, axis=-2)
-            v, moved = factored_square(row, column), {"row": row, "column": column}
+            u, moved = factored_direction(gradient, row, column), {"row": row, "column": column}
         rho = learning_rate
         if self.relative_step or not self.paper:
             rho = tf.minimum(rho, scalars["most"])
-        u = gradient / tf.sqrt(v)
         u /= tf.maximum(1.0, rms(u) / self.clip_threshold)
         return weight - tf.maximum(self.epsilon_2, rms(weight)) * rho * u, moved

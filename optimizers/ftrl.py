@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_least
+from optimizers.slots import Item
+from optimizers.variables import has_handle
 
 
 def ftrl_step(
@@ -140,3 +142,21 @@ class Ftrl(Optimizer):
             shrinkage=self.shrinkage,
         )
         return weight, {"accumulator": accumulator, "linear": linear}
+
+    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
+        """TensorFlow's kernel."""
+        if not has_handle(item.variable):
+            return False
+        item.decay_now()
+        tf.raw_ops.ResourceApplyFtrlV2(
+            var=item.variable.handle,
+            accum=item.slots["accumulator"].handle,
+            linear=item.slots["linear"].handle,
+            grad=item.gradient,
+            lr=item.learning_rate,
+            l1=tf.cast(self.l1, item.dtype),
+            l2=self.l2 + self.beta / (2.0 * item.learning_rate),
+            l2_shrinkage=tf.cast(self.shrinkage, item.dtype),
+            lr_power=tf.cast(self.learning_rate_power, item.dtype),
+        )
+        return True

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
+from optimizers.slots import Item
+from optimizers.variables import has_handle
 
 
 def rmsprop_step(
@@ -114,3 +116,25 @@ class RMSprop(Optimizer):
             change = self.momentum * slots["momentum"] + change
             moved["momentum"] = change
         return weight - change, moved
+
+    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
+        """TensorFlow's kernels, which always keep a momentum."""
+        if not self.momentum or not has_handle(item.variable):
+            return False
+        item.decay_now()
+        shared = {
+            "var": item.variable.handle,
+            "ms": item.slots["velocity"].handle,
+            "mom": item.slots["momentum"].handle,
+            "lr": item.learning_rate,
+            "rho": tf.cast(self.rho, item.dtype),
+            "momentum": tf.cast(self.momentum, item.dtype),
+            "epsilon": tf.cast(self.epsilon, item.dtype),
+            "grad": item.gradient,
+        }
+        if self.centered:
+            mean = item.slots["average_gradient"].handle
+            tf.raw_ops.ResourceApplyCenteredRMSProp(mg=mean, **shared)
+        else:
+            tf.raw_ops.ResourceApplyRMSProp(**shared)
+        return True

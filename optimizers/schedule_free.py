@@ -108,7 +108,7 @@ class ScheduleFreeAdamW(Optimizer):
             share = tf.cast(tf.math.divide_no_nan(tf.square(top), total), step.dtype)
         return {
             "share": share,
-            "first": step < 1.5,
+            "first": tf.cast(step < 1.5, step.dtype),
             "warmup": self._warmup(step),
             "correction": 1.0 - tf.pow(tf.cast(self.beta_2, step.dtype), step),
         }
@@ -131,7 +131,8 @@ class ScheduleFreeAdamW(Optimizer):
         beta_1, share = self.beta_1, scalars["share"]
         lr = learning_rate * scalars["warmup"]
         v = slots["velocity"] + (tf.square(gradient) - slots["velocity"]) * (1.0 - self.beta_2)
-        z = tf.where(scalars["first"], weight, slots["momentum"])
+        z = slots["momentum"]
+        z = z + scalars["first"] * (weight - z)  # the weights may have been loaded after the slots
         x = averaged_weight(weight, z, beta_1)
         root = tf.sqrt(v / scalars["correction"]) + self.epsilon
         z = z - lr * gradient / root

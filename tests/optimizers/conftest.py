@@ -104,15 +104,15 @@ def equals_keras(train, train_keras, close):
     differently, and 200 steps add that up: their bound is 2e-6 of each variable's norm.
     """
 
-    def check(name, config):
+    def check(name, config, rtol=2e-6):
         wanted = train_keras(getattr(keras.optimizers, name)(**config))
         ours = getattr(optimizers, name)
         written = ours(**config)
         written.fused = False
         close(train(written), wanted, 1e-6, "as written")
         if ours.kernel is not optimizers.Optimizer.kernel:
-            close(train(ours(**config)), wanted, 2e-6, "by kernel")
-        close(train(ours(**config), jit=True), wanted, 2e-6, "compiled")
+            close(train(ours(**config)), wanted, rtol, "by kernel")
+        close(train(ours(**config), jit=True), wanted, rtol, "compiled")
 
     return check
 
