@@ -54,7 +54,7 @@ class Server:
 
         from benchmarks import workloads
 
-        workload = workloads.get(self.spec["workload"])
+        workload = workloads.get(self.spec["workload"], self.spec.get("overrides"))
         data = workload.data(data_dir)
         prepare(workload, data, self.folder, seed)
         return {"rows": len(data.x_train)}
@@ -93,7 +93,20 @@ class Server:
         cpu = time.process_time()
         loss = self.peer.train(batches=batches, epochs=epochs)
         seconds = time.perf_counter() - begin
-        return {"seconds": seconds, "cpu_seconds": time.process_time() - cpu, "loss": loss}
+        noted = self.peer.noted()
+        answer = {"seconds": seconds, "cpu_seconds": time.process_time() - cpu, "loss": loss}
+        return {**answer, "seconds": noted.pop("seconds", seconds), "noted": noted}
+
+    def restore(self, folder: str) -> dict[str, Any]:
+        """Builds the contender and times how it puts back what another process saved."""
+        from benchmarks import peers
+
+        kind = peers.get(self.spec["peer"])
+        settings = {**self.spec["settings"], "folder": folder}
+        self.peer = kind(self.workload, self.data, self.initial, settings)
+        begin = time.perf_counter()
+        self.peer.restore()
+        return {"seconds": time.perf_counter() - begin}
 
     def search(self, batches: int | None, epochs: int, grid: str) -> dict[str, Any]:
         """Looks for the contender's best setting."""

@@ -211,6 +211,8 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
         for name, answer in turn:
             field.records[name]["rounds"].append(answer["seconds"])
             field.records[name]["losses"].append(answer["loss"])
+            if answer.get("noted"):
+                field.records[name].setdefault("noted", []).append(answer["noted"])
             speed = steps / answer["seconds"]
             field.say(f"round {number}/{rounds}, {name}: {speed:,.0f} steps/s")
 

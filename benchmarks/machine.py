@@ -73,6 +73,19 @@ def threads() -> dict[str, Any]:
     return settings | {name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ}
 
 
+def size(path: pathlib.Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def forget_peak() -> None:
+    """Lets `peak_mb` count from now on; only Linux can."""
+    path = pathlib.Path("/proc/self/clear_refs")
+    if path.exists():
+        path.write_text("5", encoding="ascii")
+
+
 def peak_mb() -> float:
     """Peak resident memory of this process in MB (10^6 bytes).
 

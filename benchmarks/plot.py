@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.tables import label
@@ -20,8 +20,17 @@ COLUMNS = (
 )
 
 
-def draw(measured: Mapping[str, Any], path: str | pathlib.Path) -> None:
+def draw(
+    measured: Mapping[str, Any],
+    path: str | pathlib.Path,
+    columns: Sequence[tuple[str, str, str]] = COLUMNS,
+) -> None:
     """Draws one row of bars per workload into a PNG file.
+
+    Args:
+        measured: see `speed.measure`.
+        path: of the file.
+        columns: what is drawn, as `COLUMNS` has it.
 
     Raises:
         ImportError: matplotlib is missing; says how to get it.
@@ -39,15 +48,18 @@ def draw(measured: Mapping[str, Any], path: str | pathlib.Path) -> None:
     heights = [len(entries) for entries in drawn.values()]
     figure, axes = pyplot.subplots(
         len(drawn),
-        len(COLUMNS),
+        len(columns),
         figsize=(13, 0.9 + sum(0.34 * n + 0.5 for n in heights)),
         squeeze=False,
         layout="constrained",
-        gridspec_kw={"height_ratios": [n + 1 for n in heights], "width_ratios": [1.7, 1, 1]},
+        gridspec_kw={
+            "height_ratios": [n + 1 for n in heights],
+            "width_ratios": [1.7] + [1] * (len(columns) - 1),
+        },
     )
     for number, (name, entries) in enumerate(drawn.items()):
         row = axes[number]
-        for axis, (heading, key, form) in zip(row, COLUMNS, strict=True):
+        for axis, (heading, key, form) in zip(row, columns, strict=True):
             _bars(axis, entries, key, form)
             if number == 0:
                 axis.set_title(heading, loc="left", fontsize=11, color=INK, pad=26)

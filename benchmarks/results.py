@@ -6,7 +6,7 @@ import json
 import math
 import pathlib
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 FORMAT = 1
@@ -32,16 +32,20 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def summarise(record: dict[str, Any], reference: str = REFERENCE) -> dict[str, Any]:
+def summarise(
+    record: dict[str, Any], reference: str | Mapping[str, str] = REFERENCE
+) -> dict[str, Any]:
     """Adds to each contender of a workload its `steps_per_second` and its `ratio` to the reference.
 
     The ratio is paired: round i against the reference's round i, which ran next to it, so what
-    disturbs the machine for longer than a round does not disturb the ratio.
+    disturbs the machine for longer than a round does not disturb the ratio. The reference is one
+    for all, or contender -> its own.
     """
     steps = record["steps_per_round"]
     others = record["contenders"]
-    base = others.get(reference, {}).get("rounds")
-    for contender in others.values():
+    for name, contender in others.items():
+        against = reference if isinstance(reference, str) else reference[name]
+        base = others.get(against, {}).get("rounds")
         rounds = contender.get("rounds")
         if not rounds:
             continue
@@ -49,10 +53,10 @@ def summarise(record: dict[str, Any], reference: str = REFERENCE) -> dict[str, A
         if base:
             pairs = zip(base, rounds, strict=False)
             contender["ratio"] = spread([theirs / own for theirs, own in pairs])
-        first, own = others.get(reference, {}).get("first_loss"), contender.get("first_loss")
+        first, own = others.get(against, {}).get("first_loss"), contender.get("first_loss")
         if None not in (first, own) and not math.isclose(own, first, rel_tol=1e-3):
             contender["note"] = (
-                f"its first loss is {own:.6g}, that of {reference} {first:.6g}: it did not train "
+                f"its first loss is {own:.6g}, that of {against} {first:.6g}: it did not train "
                 "the same model on the same batch"
             )
     return record

@@ -16,6 +16,14 @@ PEERS = {
     "hand": ("hand", "Hand"),
 }
 
+# Those of benchmarks.saving: the loops, and how each may save.
+SAVERS = {
+    "saving_ours": ("saving", "OursSaving"),
+    "saving_hand": ("saving", "HandSaving"),
+    "saving_fit": ("saving", "FitSaving"),
+    "saving_orbit": ("saving", "OrbitSaving"),
+}
+
 LABELS = {
     "ours": "ours, everything on",
     "ours_bare": "ours, bare loop",
@@ -23,6 +31,17 @@ LABELS = {
     "fit_best": "Keras fit, best setting",
     "orbit": "Orbit",
     "hand": "hand-written loop",
+    "ours_loop": "ours",
+    "ours_checkpoint": "ours, Checkpoint",
+    "hand_loop": "hand-written loop",
+    "hand_sync": "CheckpointManager",
+    "hand_async": "CheckpointManager, async",
+    "fit_loop": "Keras fit",
+    "fit_model": "ModelCheckpoint, .keras",
+    "fit_weights": "ModelCheckpoint, weights",
+    "fit_backup": "BackupAndRestore",
+    "orbit_loop": "Orbit",
+    "orbit_manager": "Orbit, its manager",
 }
 
 
@@ -32,10 +51,11 @@ def get(name: str) -> type[Peer]:
     Raises:
         ValueError: there is none called `name`.
     """
-    if name not in PEERS:
+    known = PEERS | SAVERS
+    if name not in known:
         raise ValueError(f"contender {name!r} is not one of {', '.join(PEERS)}.")
-    source, kind = PEERS[name]
+    source, kind = known[name]
     return getattr(importlib.import_module(f"benchmarks.peers.{source}"), kind)
 
 
-__all__ = ["LABELS", "PEERS", "Peer", "Unavailable", "get"]
+__all__ = ["LABELS", "PEERS", "SAVERS", "Peer", "Unavailable", "get"]

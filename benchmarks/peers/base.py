@@ -65,6 +65,10 @@ class Peer:
         total = len(self.data.x_train)
         return total if batches is None else min(total, batches * self.workload.batch_size)
 
+    def noted(self) -> dict[str, Any]:
+        """What else is to be known of the last `train`; `seconds`, where told, count."""
+        return {}
+
     def describe(self) -> dict[str, Any]:
         """What a reader of the results should know of the settings in force."""
         return dict(self.settings)

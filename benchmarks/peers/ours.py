@@ -48,9 +48,14 @@ class Ours(Peer):
             metrics=workload.metrics() if "metrics" in features else None,
             jit=self.settings.get("jit", "auto"),
             gradient_norm="gradient_norm" in features,
+            **self.arguments(),
         )
         self.verbose = 1 if "progress" in features else 0
         self.callbacks = self._callbacks(features)
+
+    def arguments(self) -> dict[str, Any]:
+        """Further arguments of the Trainer."""
+        return {}
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
         """One call of `fit`."""

@@ -12,10 +12,12 @@ from benchmarks.workloads.gpt import Gpt
 from benchmarks.workloads.lstm import Lstm
 from benchmarks.workloads.mnist import Mnist
 from benchmarks.workloads.mnist_cnn import MnistCnn
+from benchmarks.workloads.wide import Wide
 
 WORKLOADS: dict[str, type[Workload]] = {
     kind.name: kind for kind in (Digits, Mnist, MnistCnn, Lstm, Gpt)
 }
+OTHERS: dict[str, type[Workload]] = {"wide": Wide}  # of commands that train nothing else
 
 
 def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
@@ -24,8 +26,8 @@ def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
     Raises:
         ValueError: there is none; names those that come near.
     """
-    if name in WORKLOADS:
-        workload = WORKLOADS[name]()
+    if kind := (WORKLOADS | OTHERS).get(name):
+        workload = kind()
         vars(workload).update(overrides or {})
         return workload
     near = difflib.get_close_matches(name.lower(), WORKLOADS, n=1, cutoff=0.5)
@@ -33,4 +35,4 @@ def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
     raise ValueError(f"workload {name!r} is not one of {', '.join(WORKLOADS)}.{hint}")
 
 
-__all__ = ["WORKLOADS", "Workload", "get", "Digits", "Mnist", "MnistCnn", "Lstm", "Gpt"]
+__all__ = ["WORKLOADS", "Workload", "get", "Digits", "Mnist", "MnistCnn", "Lstm", "Gpt", "Wide"]

@@ -98,19 +98,25 @@ class Checkpoints:
         return manifest
 
     def load(
-        self, name: str, names: Collection[str] | None = None
+        self,
+        name: str,
+        names: Collection[str] | None = None,
+        *,
+        verified: Manifest | None = None,
     ) -> tuple[Manifest, dict[str, tf.Tensor]]:
         """Manifest and values of a checkpoint that was verified; each value is verified again.
 
         Args:
             name: a checkpoint.
             names: which values; all of them by default.
+            verified: what `verify` or `newest` gave just now, so that the files are not read twice
+                for their hashes; by default they are verified here.
 
         Raises:
             CorruptCheckpointError: something is missing or not what was written.
             CheckpointError: there is no such checkpoint or value, or it cannot be read just now.
         """
-        manifest = self.verify(name)
+        manifest = verified or self.verify(name)
         wanted = list(manifest.values) if names is None else list(names)
         for value in wanted:
             if value not in manifest.values:

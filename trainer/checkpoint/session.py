@@ -19,7 +19,7 @@ from trainer.callbacks.triggers import Moment
 from trainer.calls import Call, Position
 from trainer.checkpoint import guard, plain
 from trainer.checkpoint.settings import Checkpoint
-from trainer.checkpoint.store import Content, Store
+from trainer.checkpoint.store import Content, Found, Store
 from trainer.checkpoint.writer import Writer
 from trainer.data.fingerprint import differences
 from trainer.match import match
@@ -224,7 +224,7 @@ class Session:
         if self._begun or (found := self.store.newest()) is None:
             return
         variables = state.model_variables(self._task)
-        _, values = self.store.load(found.name, found.manifest.weights)
+        _, values = self.store.load(found.name, found.manifest.weights, verified=found.manifest)
         have = {name: (v.shape, v.dtype.name) for name, v in values.items()}
         want = {name: (tuple(v.shape), v.dtype.name) for name, v in variables.items()}
         for there, here in match(have, want, where=self.store.path(found.name)).pairs:
@@ -240,16 +240,17 @@ class Session:
                 logging.warning(
                     "checkpoint %s is corrupt and was set aside: %s", bad.name, bad.reason
                 )
-            self._restore(found.name, position)
+            self._restore(found, position)
             say(
                 f"resumed from step {position.step:,} (epoch {position.epoch + 1}, "
                 f"{position.epoch_step} steps into it): {self.store.path(found.name)}"
             )
         self._begun = True
 
-    def _restore(self, name: str, position: Position) -> None:
+    def _restore(self, found: Found, position: Position) -> None:
         """Puts variables, position, calls and programs back."""
-        manifest, values = self.store.load(name)
+        name = found.name
+        manifest, values = self.store.load(name, verified=found.manifest)
         differing = [
             f"{key}={now!r} here, {manifest.header['configuration'].get(key)!r} there"
             for key, now in self._configuration.items()

@@ -34,7 +34,8 @@ class CheckpointWeights:
         if not own and found is None:
             raise FileNotFoundError(f"there is no checkpoint in {str(path)!r}.")
         self._name = path.name if found is None else found.name
-        weights = {n: v for n, v in self._store.verify(self._name).values.items() if v.weight}
+        self._verified = self._store.verify(self._name) if found is None else found.manifest
+        weights = {n: v for n, v in self._verified.values.items() if v.weight}
         cut = len(_MODEL) if all(name.startswith(_MODEL) for name in weights) else 0
         self._names = {name[cut:]: name for name in weights}
         self.specs: dict[str, Spec] = {
@@ -43,8 +44,9 @@ class CheckpointWeights:
 
     def read(self, name: str) -> np.ndarray:
         """The array of that name."""
-        _, values = self._store.load(self._name, [self._names[name]])
-        return values[self._names[name]].numpy()
+        own = self._names[name]
+        _, values = self._store.load(self._name, [own], verified=self._verified)
+        return values[own].numpy()
 
     def close(self) -> None:
         """Nothing is held open."""

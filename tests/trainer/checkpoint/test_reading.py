@@ -1,5 +1,7 @@
 """Reading a folder: what is there, and errors that lead on; faults are in tests/faults."""
 
+import dataclasses
+
 import pytest
 import tensorflow as tf
 
@@ -48,6 +50,17 @@ def test_some_values_can_be_read_alone(three):
     assert three.load("000002-step-2", names=[])[1] == {}
     weights = three.load("000002-step-2", names=manifest.weights)[1]
     assert list(weights) == ["model/w", "model/b"]
+
+
+def test_what_is_verified_is_not_read_again_for_its_hashes(three, monkeypatch):
+    """And what TensorFlow reads is still held against the hash of each value."""
+    found = Store(three.directory).newest()
+    monkeypatch.setattr(three, "verify", None)
+    manifest, values = three.load(found.name, ["model/w"], verified=found.manifest)
+    assert manifest is found.manifest and list(values) == ["model/w"]
+    wrong = {name: value._replace(sha256="0" * 64) for name, value in manifest.values.items()}
+    with pytest.raises(CorruptCheckpointError, match="'model/w' is not what was written"):
+        three.load(found.name, verified=dataclasses.replace(manifest, values=wrong))
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,14 @@ def test_what_is_put_is_written_in_order_on_another_thread(writer, shelf, small)
     assert writer.failure() is None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority per thread")
+def test_training_has_the_processors_first(writer, shelf, small):
+    writer.put(small(1))
+    assert writer.flush(5)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, shelf.thread.native_id) == min(19, own + module.NICE)
+
+
 def test_put_returns_at_once_and_the_next_waits_for_it(writer, shelf, small):
     shelf.go.clear()
     assert writer.put(small(1)) < 0.5

@@ -33,6 +33,18 @@ def test_a_run_s_newest_and_one_by_name(trained, tmp_path, data):
         assert other.step == 0
 
 
+def test_files_are_verified_once_however_many_weights_there_are(
+    trained, tmp_path, data, monkeypatch
+):
+    verified = []
+    verify = Store.verify
+    monkeypatch.setattr(Store, "verify", lambda self, n: verified.append(n) or verify(self, n))
+    other = _trainer()
+    other.load_weights(tmp_path / "run")
+    other.predict(data[0])
+    assert len(verified) == 1
+
+
 def test_a_part_for_another_head(trained, tmp_path, data):
     other = _trainer(units=2)
     other.load_weights(tmp_path / "run", partial="^layers/0/")
