@@ -186,8 +186,12 @@ class Store(Checkpoints):
                 self._write_manifest(folder, manifest)
                 if not self._files.remote:
                     manifest = self._put_in_place(folder, manifest)
-            except BaseException:
+            except BaseException as error:
                 self._clear(folder)
+                if type(error) in (CheckpointError, CorruptCheckpointError):
+                    raise CheckpointWriteError(
+                        f"{self.directory}: what was just written cannot be read back: {error}"
+                    ) from error
                 raise
         self._serial, name = manifest.serial, _name(manifest.serial, manifest.step)
         self._entries[name] = Entry(name, manifest.step, manifest.metrics)
