@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -78,9 +79,18 @@ def chunked_crossentropy(
     @tf.custom_gradient
     def values(rows: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> Any:
         # Without stop_gradient a persistent tape keeps what the loop does, for nothing.
-        free = (tf.stop_gradient(x) for x in (rows, kernel, bias))
-        args = (labels, *free, has_bias, transpose_kernel, chunk)
-        found, *gradients = _over_chunks(weights, *args, with_gradient=training)
+        over_chunks = partial(
+            _over_chunks,
+            labels=labels,
+            rows=tf.stop_gradient(rows),
+            kernel=tf.stop_gradient(kernel),
+            bias=tf.stop_gradient(bias),
+            has_bias=has_bias,
+            transposed=transpose_kernel,
+            chunk=chunk,
+        )
+
+        found, *gradients = over_chunks(weights, with_gradient=training)
 
         def gradient(dy: tf.Tensor) -> Any:
             if not training:
@@ -95,8 +105,8 @@ def chunked_crossentropy(
             to_rows, to_kernel, to_bias = (
                 g * tf.cast(tf.where(alike, scale, 0.0), g.dtype) for g in gradients
             )
-            _, more_rows, to_kernel, more_bias = _over_chunks(
-                weights * dy, *args, with_gradient=True, needed=~alike, start=to_kernel
+            _, more_rows, to_kernel, more_bias = over_chunks(
+                weights * dy, with_gradient=True, needed=~alike, start=to_kernel
             )
             return to_rows + more_rows, to_kernel, to_bias + more_bias
 
@@ -121,6 +131,7 @@ def z_loss(y_pred: TensorLike, coefficient: float = 1e-4, axis: int = -1) -> tf.
 
 def _over_chunks(
     weights: tf.Tensor,
+    *,
     labels: tf.Tensor,
     rows: tf.Tensor,
     kernel: tf.Tensor,
