@@ -52,16 +52,15 @@ def test_factors_are_small():
 
 
 def test_a_row_and_a_column_without_gradients_stay_finite():
-    """A pixel that is always 0 and a unit that is dead; Keras makes NaN where they meet."""
+    """A pixel that is always 0 and a unit that is dead: where they meet Keras divides 0 by 0."""
     gradient = np.ones((3, 4), np.float32)
     gradient[0], gradient[:, 1] = 0.0, 0.0
     ours, theirs = tf.Variable(tf.ones([3, 4])), keras.Variable(np.ones((3, 4), np.float32))
     optimizers.Adafactor(0.1).apply([tf.constant(gradient)], [ours])
     keras.optimizers.Adafactor(0.1).apply([tf.constant(gradient)], [theirs])
-    assert np.isnan(theirs.numpy()[0, 1]) and np.isnan(theirs.numpy()).sum() == 1
+    assert np.isnan(theirs.numpy()).all()  # through the root mean square of the whole step
     np.testing.assert_array_equal(ours.numpy() == 1.0, gradient == 0.0)
-    good = ~np.isnan(theirs.numpy())
-    np.testing.assert_allclose(ours.numpy()[good], theirs.numpy()[good], rtol=1e-6)
+    np.testing.assert_allclose(ours.numpy()[gradient > 0], 0.9, rtol=1e-6)
 
 
 def test_misuse():

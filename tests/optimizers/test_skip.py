@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -61,6 +62,17 @@ def test_accumulated_gradients_are_one(jit, rng):
             plain.apply([tf.constant(grads[i - 2 : i + 1].mean(0))], [one])
         np.testing.assert_allclose(many, one, rtol=1e-6)
     assert int(optimizer.iterations) == 2 and int(optimizer.calls) == 6
+
+
+def test_accumulation_is_keras_s(rng):
+    grads = np.float32(rng.normal(size=(6, 3)))
+    ours, theirs = tf.Variable(tf.ones([3])), keras.Variable(np.ones(3, np.float32))
+    optimizer = optimizers.Accumulate(optimizers.AdamW(0.1, 0.1), 3)
+    other = keras.optimizers.AdamW(0.1, 0.1, gradient_accumulation_steps=3)
+    for g in grads:
+        optimizer.apply([tf.constant(g)], [ours])
+        other.apply([tf.constant(g)], [theirs])
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=2e-6)
 
 
 def test_accumulated_rows():
