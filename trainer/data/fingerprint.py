@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.data.convert import names_of
-from trainer.data.hashes import of_text
-from trainer.data.pipeline import Pipeline, Step, functions_of, value_of
+from trainer.data.hashes import short
+from trainer.data.pipeline import Pipeline, Step, functions_of, tensor_of, value_of
 
 # Of a pipeline: what changes its speed and not its batches, and what is named anew in each process.
 _PLUMBING = {
@@ -83,7 +84,8 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         lines += compare(before, after) if compare and both else [_two(key, before, after)]
     if not lines:  # else they follow from what is told already
         lines += _compare_values(recorded.get("values") or {}, now.get("values") or {})
-        if recorded.get("first batch") != now.get("first batch"):
+        old, new = recorded.get("first batch"), now.get("first batch")
+        if old != new and None not in (old, new):  # None: it does not come again
             lines.append("first batch: it holds other values than in the checkpoint")
     return lines
 
@@ -111,25 +113,27 @@ def _attributes(node: Any) -> list[tuple[str, str]]:
         value = node.attr[name]
         told = name.startswith("_") or name in _SPEED | _NAMES or value.HasField("tensor")
         if not (told or value.HasField("func") or value.list.func):
-            text = str(value)
             kind = value.WhichOneof("value")
-            if kind == "s":
-                found.append((name, value.s.decode(errors="replace")))
-            else:
-                plain = kind in ("i", "f", "b")
-                found.append((name, str(getattr(value, kind)) if plain else of_text(text)))
+            if kind in ("i", "f", "b"):
+                shown = str(getattr(value, kind))
+            elif kind == "s":
+                shown = value.s.decode(errors="replace")
+            else:  # shapes, types, lists
+                shown = short(value.SerializeToString(deterministic=True))
+            found.append((name, shown))
     return found
 
 
 def _constant(tensor: Any) -> str:
+    shape = tf.TensorShape(tensor.tensor_shape).as_list()
+    kind = f"{tf.as_dtype(tensor.dtype).name}{shape}"
     if tensor.dtype == tf.string.as_datatype_enum:
-        files = [os.path.basename(value) for value in tensor.string_val]
-        return files[0].decode(errors="replace") if len(files) == 1 else of_text(repr(files))
+        names = [os.path.basename(text) for text in np.asarray(tensor_of(tensor)).flat]
+        return (
+            f"{kind} {short(repr(names).encode())}" if shape else names[0].decode("utf8", "replace")
+        )
     value = value_of(tensor)
-    if value is not None:
-        return str(value.tolist())
-    shape = [axis.size for axis in tensor.tensor_shape.dim]
-    return f"{tf.as_dtype(tensor.dtype).name}{shape} {of_text(str(tensor))}"
+    return f"{kind} {short(tensor.SerializeToString())}" if value is None else str(value.tolist())
 
 
 def _function(name: str, library: Mapping[str, Any]) -> str:
@@ -139,16 +143,12 @@ def _function(name: str, library: Mapping[str, Any]) -> str:
         tensors = [_constant(node.attr["value"].tensor)] if node.op == "Const" else []
         inner = [_function(called, library) for called in functions_of(node) if called in library]
         entries.append(repr((node.op, _attributes(node), tensors, inner)))
-    return of_text("\n".join(sorted(entries)))
+    return short("\n".join(sorted(entries)).encode())
 
 
 def _two(key: str, before: Any, after: Any) -> str:
-    shown = ["nothing" if value is None else _shown(value) for value in (before, after)]
-    return f"{key}: {shown[0]} in the checkpoint, {shown[1]} now"
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)
+    old, new = ("nothing" if value is None else value for value in (before, after))
+    return f"{key}: {old} in the checkpoint, {new} now"
 
 
 def _compare_spec(before: list, after: list) -> list[str]:

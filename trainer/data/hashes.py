@@ -59,9 +59,9 @@ def of_bytes(content: bytes) -> bytes:
     return state.digest()
 
 
-def of_text(text: str) -> str:
-    """A short hash of a text."""
-    return _text(hashlib.sha256(text.encode()))[:12]
+def short(content: bytes) -> str:
+    """A short hash, to be read by people."""
+    return _text(hashlib.sha256(content))[:12]
 
 
 def _blocks(n: int, row_bytes: int, budget: int) -> list[tuple[int, int]]:

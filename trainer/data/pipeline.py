@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry  # no public way to an op's definition
 
@@ -68,7 +69,7 @@ class Pipeline(NamedTuple):
     """A dataset's graph.
 
     Attributes:
-        graph: the `GraphDef`, in which a large constant has a hash in the place of its content.
+        graph: the `GraphDef`, where large constants of numbers have a hash in place of content.
         large: name of such a constant -> its tensor, the dataset's own where it has it.
         spec: the element spec.
     """
@@ -105,7 +106,9 @@ class Pipeline(NamedTuple):
             fed = {f"{name}:0": t for name, t in zip(self.large, tensors, strict=True)}
             return tf.graph_util.import_graph_def(graph, fed, [f"{returned}:0"])[0]
 
-        variant = tf.function(build, autograph=False)(*self.large.values())
+        specs = [tf.TensorSpec(t.shape, t.dtype) for t in self.large.values()]
+        made = tf.function(build, autograph=False).get_concrete_function(*specs)
+        variant = made(*self.large.values())
         return tf.data.experimental.from_variant(variant, self.spec)
 
 
@@ -153,7 +156,12 @@ def value_of(tensor: Any) -> Any:
     if tensor is None or tensor.dtype in _HANDLES:
         return None
     size = tf.TensorShape(tensor.tensor_shape).num_elements()
-    return tf.make_ndarray(tensor) if size <= _SMALL else None
+    return np.asarray(tensor_of(tensor)) if size <= _SMALL else None
+
+
+def tensor_of(tensor: Any) -> tf.Tensor:
+    """A tensor proto as a tensor; `tf.make_ndarray` cannot read strings that C++ wrote."""
+    return tf.io.parse_tensor(tensor.SerializeToString(), tf.as_dtype(tensor.dtype))
 
 
 def functions_of(node: Any) -> list[str]:
@@ -188,17 +196,17 @@ def _bytes(tensor: tf.Tensor) -> int:
 
 
 def _taken_out(graph: Any, held: list[tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Puts hashes in the place of large constants, and gives these as tensors."""
+    """Puts hashes in the place of large constants of numbers, and gives these as tensors."""
     large = {}
     for node in graph.node:
         if node.op != "Const":
             continue
         tensor = node.attr["value"].tensor
         content = tensor.tensor_content  # a copy, each time it is read
-        if len(content) < _LARGE:
+        if len(content) < _LARGE or tensor.dtype == tf.string.as_datatype_enum:
             continue
         found = next((mine for mine in held if _is_same(mine, tensor, content)), None)
-        large[node.name] = tf.constant(tf.make_ndarray(tensor)) if found is None else found
+        large[node.name] = tensor_of(tensor) if found is None else found
         tensor.tensor_content = of_bytes(content)
     return large
 

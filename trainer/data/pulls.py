@@ -148,8 +148,8 @@ class IndexedPull:
         if own := [hook for hook in _HOOKS if _is_own(getattr(self._data, hook, None))]:
             return Exactness(
                 "counted",
-                f"{kind}.{own[0]} may change the batches of {name} from epoch to epoch, and a "
-                f"resumed run begins with a new {kind}: they are the same only if the epoch "
+                f"{name} is a {kind} whose {own[0]} may change its batches from epoch to epoch, "
+                "and a resumed run begins with a new one: they are the same only if the epoch "
                 "decides nothing. For another order each epoch pass shuffle=True in its place.",
             )
         return Exactness(
@@ -157,13 +157,14 @@ class IndexedPull:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """The number of batches, their order, and the first one's hash."""
+        """The number of batches, their order, and the first one's hash if it comes again."""
+        again = self.exactness().level != "refused"
         return {
             "kind": "function of batches by index" if self._remake else "batches by index",
             "batches": self.batches,
             "shuffle": self._seed is not None,
             "seed": self._seed,
-            "first batch": self._digest,
+            "first batch": self._digest if again else None,
         }
 
 
@@ -172,7 +173,8 @@ _HOOKS = ("on_epoch_begin", "on_epoch_end")
 
 def _is_own(hook: Any) -> bool:
     """Whether a hook was written by the user: those of Keras's own class do nothing."""
-    return hook is not None and hook.__module__.split(".")[0] not in ("keras", "tf_keras")
+    module = getattr(hook, "__module__", None) or ""
+    return hook is not None and module.split(".")[0] not in ("keras", "tf_keras")
 
 
 def to_batch(raw: Any, argument: str) -> Any:
