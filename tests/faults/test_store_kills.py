@@ -7,7 +7,6 @@ the processes are those of store_children.py.
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import time
