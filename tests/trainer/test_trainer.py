@@ -238,7 +238,8 @@ def test_an_endless_stream_goes_on_from_fit_to_fit_and_another_begins():
     trainer = Trainer(model, loss="mean_squared_error", optimizer=optimizers.SGD(0.0), jit=False)
     data = endless()
     seen = [trainer.fit(data, epochs=2, steps_per_epoch=2, verbose=0).steps["loss"]]
-    seen += [trainer.fit(x, steps=2, verbose=0).steps["loss"] for x in (data, endless(), data)]
+    for x in (data, endless(), data):
+        seen.append(trainer.fit(x, steps=trainer.step + 2, verbose=0).steps["loss"])
     assert [np.sqrt(loss).tolist() for loss in seen] == [[0, 1, 2, 3], [4, 5], [0, 1], [0, 1]]
 
 
