@@ -11,14 +11,13 @@ import select
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from benchmarks import quiet, results, workloads
+from benchmarks import machine, quiet, results, workloads
 
 SECONDS = 1800.0  # the longest that one command may take
-PAUSE = 1.0  # seconds before a timed round, in which the threads of the one before rest
+PAUSE = 1.0  # seconds at least before a timed round, until the machine rests
 SEARCH_STEPS = 256  # of one try of the search: two of the longest executions
 # Makes rich draw its progress bar into the log as it would on a terminal, so that it is paid for.
 TERMINAL = {"TTY_COMPATIBLE": "1", "FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "100"}
@@ -149,12 +148,13 @@ class Field:
         Args:
             do: the command.
             first: how many contenders are moved from the head of the turn to its end.
-            pause: seconds before each, in which threads that the one before left come to rest.
+            pause: seconds at least before each, until what the one before left has come to rest.
             arguments: of the command.
         """
         moved = first % max(1, len(self.contenders))
         for contender in [*self.contenders[moved:], *self.contenders[:moved]]:
-            time.sleep(pause)
+            if pause:
+                machine.settle(pause)
             try:
                 yield contender.name, ask(contender, do, **arguments)
             except Failed as failure:

@@ -9,6 +9,7 @@ import pathlib
 import platform
 import resource
 import sys
+import time
 from typing import Any
 
 PACKAGES = ("tensorflow", "keras", "numpy", "tf-models-official", "tf-keras")
@@ -71,6 +72,40 @@ def threads() -> dict[str, Any]:
         "inter_op": tf.config.threading.get_inter_op_parallelism_threads(),
     }
     return settings | {name: os.environ[name] for name in THREAD_SETTINGS if name in os.environ}
+
+
+def busy() -> tuple[int, int]:
+    """Ticks of all processors since the machine started: at work, and in all; (0, 0) off Linux."""
+    path = pathlib.Path("/proc/stat")
+    if not path.exists():
+        return 0, 0
+    ticks = [
+        int(field) for field in path.read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]
+    ]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
+def settle(seconds: float, *, most: float = 15.0, idle: float = 0.97) -> float:
+    """Waits at least so long, and until the processors rest; at most `most` seconds.
+
+    Args:
+        seconds: the least.
+        most: the most.
+        idle: share of a quarter of a second that all processors together must have rested.
+
+    Returns:
+        The seconds waited.
+    """
+    begin = time.monotonic()
+    time.sleep(seconds)
+    while time.monotonic() - begin < most:
+        before = busy()
+        time.sleep(0.25)
+        after = busy()
+        total = after[1] - before[1]
+        if total == 0 or 1.0 - (after[0] - before[0]) / total >= idle:
+            break
+    return time.monotonic() - begin
 
 
 def size(path: pathlib.Path) -> int:

@@ -36,15 +36,7 @@ def draw(
         ImportError: matplotlib is missing; says how to get it.
         ValueError: nothing was measured.
     """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ImportError(
-            "matplotlib is needed to draw; install the extra: pip install '.[benchmark]'"
-        ) from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    pyplot = load_pyplot()
     drawn = {
         name: {k: v for k, v in record["contenders"].items() if v.get("rounds")}
         for name, record in measured["workloads"].items()
@@ -95,6 +87,24 @@ def draw(
     )
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
+
+
+def load_pyplot() -> Any:
+    """Matplotlib's pyplot, drawing into files.
+
+    Raises:
+        ImportError: matplotlib is missing; says how to get it.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ImportError(
+            "matplotlib is needed to draw; install the extra: pip install '.[benchmark]'"
+        ) from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
 
 
 def _bars(axis: Any, entries: Mapping[str, Any], key: str, form: str) -> None:

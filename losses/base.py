@@ -20,6 +20,10 @@ TensorLike = Any
 class Loss:
     """A loss with its reduction. Subclasses override `call`, which never reduces over the batch.
 
+    Attributes:
+        class_numbers: Whether targets are class numbers in [0, k), which a trainer can then check
+            before it begins.
+
     Args:
         name: Name in logs. Defaults to the class name in snake case.
         reduction: "sum_over_batch_size" or "mean" (sum of weighted values / number of values),
@@ -28,6 +32,8 @@ class Loss:
     Raises:
         ValueError: `reduction` is none of these.
     """
+
+    class_numbers = False
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size"):
         if reduction not in REDUCTIONS:

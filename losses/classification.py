@@ -212,6 +212,8 @@ class SparseCategoricalCrossentropy(Loss):
         name: Name in logs.
     """
 
+    class_numbers = True
+
     def __init__(
         self,
         from_logits: bool = False,

@@ -13,7 +13,20 @@ from losses.base import FunctionLoss, Loss, snake_case
 # By path: `from losses import hinge` gives the function of that name.
 _MODULES = [
     importlib.import_module(f"losses.{name}")
-    for name in ("regression", "classification", "focal", "hinge")
+    for name in (
+        "regression",
+        "classification",
+        "focal",
+        "robust",
+        "hinge",
+        "segmentation",
+        "boxes",
+        "ctc",
+        "embeddings",
+        "matching",
+        "distillation",
+        "ranking",
+    )
 ]
 
 SHORT_NAMES = {
@@ -71,24 +84,35 @@ def names() -> list[str]:
 
 
 def _classes() -> dict[str, type[Loss]]:
+    """The public classes, each under the name of its function where it has one."""
     found = {}
     for module in _MODULES:
-        for name, value in vars(module).items():
+        here = {name: value for name, value in vars(module).items() if name[0] != "_"}
+        functions = {
+            _letters(name): name for name, value in here.items() if inspect.isfunction(value)
+        }
+        for name, value in here.items():
             if (
                 inspect.isclass(value)
                 and issubclass(value, Loss)
                 and value.__module__ == module.__name__
+                and value.call is not Loss.call  # a base of others
             ):
-                found[snake_case(name)] = value
+                found[functions.get(_letters(name), snake_case(name))] = value
     return found
 
 
 def _class(name: str) -> type[Loss]:
     classes = _classes()
-    key = snake_case(name) if name != name.upper() else name.lower()
-    key = SHORT_NAMES.get(key, key)
-    if key not in classes:
-        near = difflib.get_close_matches(key, [*classes, *SHORT_NAMES], n=3)
+    known = {_letters(key): key for key in classes}
+    known.update({_letters(short): key for short, key in SHORT_NAMES.items()})
+    if _letters(name) not in known:
+        near = difflib.get_close_matches(snake_case(name), [*classes, *SHORT_NAMES], n=3)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {names()}."
         raise ValueError(f"loss={name!r} is unknown; {hint}")
-    return classes[key]
+    return classes[known[_letters(name)]]
+
+
+def _letters(name: str) -> str:
+    """What is left of a name in either spelling: "GIoU" and "giou" are one."""
+    return name.replace("_", "").lower()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
-from losses.base import EPSILON, FunctionLoss, Loss, TensorLike, align
+from losses.base import EPSILON, FunctionLoss, Loss, TensorLike, align, as_tensor
 
 
 def mean_squared_error(y_true: TensorLike, y_pred: TensorLike) -> tf.Tensor:
@@ -52,6 +54,48 @@ def log_cosh(y_true: TensorLike, y_pred: TensorLike) -> tf.Tensor:
     y_true, y_pred = align(y_true, y_pred)
     error = y_pred - y_true
     return tf.reduce_mean(error + tf.math.softplus(-2.0 * error) - math.log(2.0), axis=-1)
+
+
+def pinball(
+    y_true: TensorLike, y_pred: TensorLike, quantile: float | Sequence[float] = 0.5
+) -> tf.Tensor:
+    """`max(q e, (q - 1) e)` of the error e = y_true - y_pred: [b, ..., k] -> [b, ...].
+
+    Koenker and Bassett 1978; the q-quantile of the target minimises it. The mean over the last
+    axis.
+
+    Args:
+        y_true: Targets; with several quantiles one target, [b], [b, 1] or [b, ..., 1], serves all.
+        y_pred: Predictions; with several quantiles one for each, along the last axis.
+        quantile: q between 0 and 1, or a sequence of them, one per entry of the last axis.
+
+    Raises:
+        ValueError: a quantile is outside (0, 1), or the shapes do not fit.
+    """
+    q = check_quantile(quantile)
+    y_pred = tf.cast(as_tensor(y_pred), tf.float32)
+    y_true = tf.cast(as_tensor(y_true), tf.float32)
+    if np.ndim(q):
+        if y_pred.shape[-1] != len(q):
+            raise ValueError(
+                f"quantile holds {len(q)} numbers, but y_pred has shape {y_pred.shape}: its last "
+                "axis must have one prediction for each."
+            )
+        if y_true.shape.rank == y_pred.shape.rank - 1:
+            y_true = y_true[..., tf.newaxis]
+        if y_true.shape[-1] == 1:
+            y_true = tf.repeat(y_true, len(q), -1)
+    y_true, y_pred = align(y_true, y_pred)
+    error = y_true - y_pred
+    return tf.reduce_mean(tf.maximum(q * error, (q - 1.0) * error), axis=-1)
+
+
+def check_quantile(quantile: float | Sequence[float]) -> np.ndarray:
+    """One number or [q], all between 0 and 1."""
+    q = np.asarray(quantile, np.float32)
+    if q.ndim > 1 or not ((q > 0) & (q < 1)).all():
+        raise ValueError(f"quantile={quantile!r} must lie between 0 and 1.")
+    return q
 
 
 def cosine_similarity(y_true: TensorLike, y_pred: TensorLike, axis: int = -1) -> tf.Tensor:
@@ -129,6 +173,31 @@ class Huber(Loss):
     def call(self, y_true: TensorLike, y_pred: TensorLike) -> tf.Tensor:
         """[b, ..., k] -> [b, ...]."""
         return huber(y_true, y_pred, self.delta)
+
+
+class Pinball(Loss):
+    """See `pinball`.
+
+    Args:
+        quantile: Between 0 and 1, or a sequence of them, one per entry of the last axis.
+        reduction: See `Loss`.
+        name: Name in logs.
+    """
+
+    def __init__(
+        self,
+        quantile: float | Sequence[float] = 0.5,
+        *,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "pinball",
+    ):
+        super().__init__(name=name, reduction=reduction)
+        check_quantile(quantile)
+        self.quantile = quantile
+
+    def call(self, y_true: TensorLike, y_pred: TensorLike) -> tf.Tensor:
+        """[b, ..., k] -> [b, ...]."""
+        return pinball(y_true, y_pred, self.quantile)
 
 
 class CosineSimilarity(Loss):

@@ -94,6 +94,13 @@ def check_smoothing(label_smoothing: float) -> float:
     return label_smoothing
 
 
+def check_positive(argument: str, value: float) -> float:
+    """The argument, when it is above 0."""
+    if not value > 0:
+        raise ValueError(f"{argument}={value} must be above 0.")
+    return value
+
+
 def smooth(y_true: tf.Tensor, label_smoothing: float, axis: int) -> tf.Tensor:
     """`y (1 - s) + s / k` over k classes."""
     if not label_smoothing:
@@ -112,8 +119,9 @@ def class_axis_last(scores: tf.Tensor, axis: int) -> tf.Tensor:
 
 
 def normalised(p: tf.Tensor, axis: int) -> tf.Tensor:
-    """Probabilities divided by their sum, then clipped, in Keras's order."""
-    p = p / tf.reduce_sum(p, axis, keepdims=True)
+    """Probabilities divided by their sum, then clipped, in Keras's order (but 0 / 0 is 0)."""
+    total = tf.reduce_sum(p, axis, keepdims=True)
+    p = p / tf.where(tf.equal(total, 0.0), 1.0, total)
     return tf.clip_by_value(p, EPSILON, 1.0 - EPSILON)
 
 

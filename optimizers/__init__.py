@@ -3,46 +3,116 @@
 from __future__ import annotations
 
 from optimizers import schedules
-from optimizers.adagrad import Adadelta, Adagrad, adadelta_step, adagrad_step
+from optimizers.adabelief import AdaBelief
+from optimizers.adadelta import Adadelta, adadelta_step
+from optimizers.adafactor import Adafactor, factored_direction
+from optimizers.adagrad import Adagrad, adagrad_step
 from optimizers.adam import Adam, AdamW, adam_rate, adam_step
+from optimizers.adamax import Adamax, adamax_step
+from optimizers.ademamix import AdEMAMix
+from optimizers.adopt import ADOPT
+from optimizers.averaging import EMA, SWA, Averaged
 from optimizers.base import Optimizer
-from optimizers.clipping import (
-    clip_by_global_norm,
-    clip_by_norm,
-    clip_by_value,
-    global_norm,
-)
+from optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
+from optimizers.ftrl import Ftrl, ftrl_step
+from optimizers.groups import Groups
+from optimizers.lamb import Lamb, trust_ratio
+from optimizers.lars import LARS, lars_rate
 from optimizers.lion import Lion, lion_step
-from optimizers.nadam import Adamax, Nadam, adamax_step, nadam_step
+from optimizers.lookahead import Lookahead
+from optimizers.muon import Muon, newton_schulz
+from optimizers.nadam import Nadam, nadam_step
+from optimizers.prodigy import Prodigy
+from optimizers.radam import RAdam, rectification
 from optimizers.registry import get, names
 from optimizers.rmsprop import RMSprop, rmsprop_step
+from optimizers.sam import SAM
+from optimizers.schedule_free import ScheduleFreeAdamW, averaged_weight
 from optimizers.sgd import SGD, momentum_step
+from optimizers.shampoo import Shampoo, inverse_root
+from optimizers.skip import Accumulate, SkipNotFinite
+from optimizers.soap import SOAP, first_basis, renewed_basis
+from optimizers.sophia import Sophia, hutchinson
+from optimizers.transfer import Adopted, adopt_slots
+from optimizers.transforms import (
+    AdaptiveClip,
+    Centralize,
+    ClipGlobalNorm,
+    ClipNorm,
+    ClipValue,
+    Transform,
+)
+from optimizers.wrapper import Wrapper
+from optimizers.yogi import Yogi
 
 __all__ = [
+    "ADOPT",
+    "Accumulate",
+    "AdEMAMix",
+    "AdaBelief",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "AdaptiveClip",
+    "Adopted",
+    "Averaged",
+    "Centralize",
+    "ClipGlobalNorm",
+    "ClipNorm",
+    "ClipValue",
+    "EMA",
+    "Ftrl",
+    "Groups",
+    "LARS",
+    "Lamb",
     "Lion",
+    "Lookahead",
+    "Muon",
     "Nadam",
     "Optimizer",
+    "Prodigy",
+    "RAdam",
     "RMSprop",
+    "SAM",
     "SGD",
+    "SOAP",
+    "SWA",
+    "ScheduleFreeAdamW",
+    "Shampoo",
+    "SkipNotFinite",
+    "Sophia",
+    "Transform",
+    "Wrapper",
+    "Yogi",
     "adadelta_step",
     "adagrad_step",
     "adam_rate",
     "adam_step",
     "adamax_step",
+    "adopt_slots",
+    "averaged_weight",
     "clip_by_global_norm",
     "clip_by_norm",
     "clip_by_value",
+    "factored_direction",
+    "first_basis",
+    "ftrl_step",
     "get",
     "global_norm",
+    "hutchinson",
+    "inverse_root",
+    "lars_rate",
     "lion_step",
     "momentum_step",
     "nadam_step",
     "names",
+    "newton_schulz",
+    "rectification",
+    "renewed_basis",
     "rmsprop_step",
     "schedules",
+    "trust_ratio",
 ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
-from optimizers.base import Optimizer, check_epsilon, check_range
+from optimizers.base import Optimizer
+from optimizers.checks import check_epsilon, check_mean
+from optimizers.slots import Item
 from optimizers.variables import has_handle
-
-BELOW_ONE = 1.0 - 1e-9
-"""The largest decay: at 1 the bias correction would divide by 0."""
 
 
 def adam_step(
@@ -21,7 +21,7 @@ def adam_step(
     rate: tf.Tensor,
     beta_1: float,
     beta_2: float,
-    epsilon: float,
+    epsilon: float | tf.Tensor,
     v_max: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None]:
     """One step of Adam: (what to subtract from the weights, new m, new v, new maximum of v).
@@ -30,12 +30,19 @@ def adam_step(
     with the bias corrections in `rate` (see `adam_rate`): the "epsilon hat" form of the paper's
     section 2, which Keras uses. With `v_max` (AMSGrad) the root is of `max(v_max, v)`, uncorrected.
     """
-    m = m + (gradient - m) * (1.0 - beta_1)
-    v = v + (tf.square(gradient) - v) * (1.0 - beta_2)
+    m, v = moments(gradient, m, v, beta_1, beta_2)
     largest = v
     if v_max is not None:
         v_max = largest = tf.maximum(v_max, v)
     return m * rate / (tf.sqrt(largest) + epsilon), m, v, v_max
+
+
+def moments(
+    gradient: tf.Tensor, m: tf.Tensor, v: tf.Tensor, beta_1: float, beta_2: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The running means of the gradient and of its square, moved by one step."""
+    m = m + (gradient - m) * (1.0 - beta_1)
+    return m, v + (tf.square(gradient) - v) * (1.0 - beta_2)
 
 
 def adam_rate(
@@ -43,6 +50,25 @@ def adam_rate(
 ) -> tf.Tensor:
     """`lr sqrt(1 - b2^t) / (1 - b1^t)`: the learning rate with both bias corrections."""
     return learning_rate * tf.sqrt(1.0 - beta_2_power) / (1.0 - beta_1_power)
+
+
+def powers(beta_1: float, beta_2: float, step: tf.Tensor) -> dict[str, Any]:
+    """`b1^t` and `b2^t` in the dtype of `step`, and room for what is made of them once."""
+    return {
+        "beta_1_power": tf.pow(tf.cast(beta_1, step.dtype), step),
+        "beta_2_power": tf.pow(tf.cast(beta_2, step.dtype), step),
+        "rates": {},
+    }
+
+
+def shared_rate(learning_rate: tf.Tensor, scalars: Mapping[str, Any]) -> tf.Tensor:
+    """`adam_rate`, computed once for all variables with the same learning rate."""
+    rates = scalars["rates"]
+    if id(learning_rate) not in rates:
+        rates[id(learning_rate)] = adam_rate(
+            learning_rate, scalars["beta_1_power"], scalars["beta_2_power"]
+        )
+    return rates[id(learning_rate)]
 
 
 class Adam(Optimizer):
@@ -54,6 +80,8 @@ class Adam(Optimizer):
         beta_2: Decay of the mean of their squares, in [0, 1).
         epsilon: Added to the root; Keras's 1e-7 is the paper's "epsilon hat".
         amsgrad: Whether to divide by the largest v so far.
+        paper: Whether epsilon is added to the corrected root, as in the paper's algorithm 1 (its
+            epsilon is 1e-8).
         weight_decay: See `Optimizer`, as for the rest.
         clipnorm: See `Optimizer`.
         clipvalue: See `Optimizer`.
@@ -72,7 +100,8 @@ class Adam(Optimizer):
         epsilon: float = 1e-7,
         *,
         amsgrad: bool = False,
-        weight_decay: float | None = None,
+        paper: bool = False,
+        weight_decay: float | Callable | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
@@ -92,70 +121,62 @@ class Adam(Optimizer):
             ema_overwrite_frequency=ema_overwrite_frequency,
             name=name,
         )
-        self.beta_1 = check_range("beta_1", beta_1, 0.0, BELOW_ONE)
-        self.beta_2 = check_range("beta_2", beta_2, 0.0, BELOW_ONE)
+        self.beta_1 = check_mean("beta_1", beta_1)
+        self.beta_2 = check_mean("beta_2", beta_2)
         self.epsilon = check_epsilon(epsilon)
         self.amsgrad = amsgrad
+        self.paper = paper
         self.slot_names = ("momentum", "velocity") + (("velocity_hat",) if amsgrad else ())
 
-    def scalars(self, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        """The powers of both betas."""
-        return {
-            "beta_1_power": tf.pow(tf.cast(self.beta_1, step.dtype), step),
-            "beta_2_power": tf.pow(tf.cast(self.beta_2, step.dtype), step),
-        }
+    def scalars(self, step: tf.Tensor) -> Mapping[str, Any]:
+        """The powers of both betas, and epsilon for the uncorrected root."""
+        found = powers(self.beta_1, self.beta_2, step)
+        epsilon: Any = self.epsilon
+        if self.paper:
+            epsilon *= tf.sqrt(1.0 - found["beta_2_power"])
+        return found | {"epsilon": epsilon}
 
-    def update(
+    def rule(
         self,
-        variable: tf.Variable,
+        weight: tf.Tensor,
         gradient: tf.Tensor,
-        slots: Mapping[str, tf.Variable],
+        slots: Mapping[str, tf.Tensor],
         learning_rate: tf.Tensor,
-        scalars: Mapping[str, tf.Tensor],
-    ) -> None:
-        """Move one variable and its moments."""
-        # AMSGrad's kernel does not compile under XLA.
-        if self.fused and not self.amsgrad and has_handle(variable):
-            self._update_fused(variable, gradient, slots, learning_rate, scalars)
-            return
-        m, v, v_max = slots["momentum"], slots["velocity"], slots.get("velocity_hat")
-        change, new_m, new_v, new_max = adam_step(
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """The new weights and moments."""
+        change, m, v, v_max = adam_step(
             gradient,
-            m,
-            v,
-            rate=adam_rate(learning_rate, scalars["beta_1_power"], scalars["beta_2_power"]),
+            slots["momentum"],
+            slots["velocity"],
+            rate=shared_rate(learning_rate, scalars),
             beta_1=self.beta_1,
             beta_2=self.beta_2,
-            epsilon=self.epsilon,
-            v_max=v_max,
+            epsilon=scalars["epsilon"],
+            v_max=slots.get("velocity_hat"),
         )
-        m.assign(new_m)
-        v.assign(new_v)
-        if v_max is not None:
-            v_max.assign(new_max)
-        variable.assign_sub(change)
+        moved = {"momentum": m, "velocity": v}
+        return weight - change, moved if v_max is None else moved | {"velocity_hat": v_max}
 
-    def _update_fused(
-        self,
-        variable: tf.Variable,
-        gradient: tf.Tensor,
-        slots: Mapping[str, tf.Variable],
-        learning_rate: tf.Tensor,
-        scalars: Mapping[str, tf.Tensor],
-    ) -> None:
-        """The same by TensorFlow's kernel: one pass over memory instead of ten."""
+    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
+        """TensorFlow's kernel: one pass over memory instead of ten."""
+        # AMSGrad's kernel does not compile under XLA.
+        if self.amsgrad or not has_handle(item.variable):
+            return False
+        item.decay_now()
         tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=slots["momentum"].handle,
-            v=slots["velocity"].handle,
+            var=item.variable.handle,
+            m=item.slots["momentum"].handle,
+            v=item.slots["velocity"].handle,
             beta1_power=scalars["beta_1_power"],
             beta2_power=scalars["beta_2_power"],
-            lr=learning_rate,
-            beta1=tf.cast(self.beta_1, variable.dtype),
-            beta2=tf.cast(self.beta_2, variable.dtype),
-            epsilon=tf.cast(self.epsilon, variable.dtype),
-            grad=gradient,
+            lr=item.learning_rate,
+            beta1=tf.cast(self.beta_1, item.dtype),
+            beta2=tf.cast(self.beta_2, item.dtype),
+            epsilon=tf.cast(scalars["epsilon"], item.dtype),
+            grad=item.gradient,
         )
+        return True
 
 
 class AdamW(Adam):
@@ -163,11 +184,12 @@ class AdamW(Adam):
 
     Args:
         learning_rate: A number or a schedule.
-        weight_decay: A number; see `Optimizer`.
+        weight_decay: A number, a schedule or a variable; see `Optimizer`.
         beta_1: See `Adam`, as for the rest.
         beta_2: See `Adam`.
         epsilon: See `Adam`.
         amsgrad: See `Adam`.
+        paper: See `Adam`.
         clipnorm: See `Optimizer`.
         clipvalue: See `Optimizer`.
         global_clipnorm: See `Optimizer`.
@@ -180,12 +202,13 @@ class AdamW(Adam):
     def __init__(
         self,
         learning_rate: float | Callable = 0.001,
-        weight_decay: float = 0.004,
+        weight_decay: float | Callable = 0.004,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         *,
         amsgrad: bool = False,
+        paper: bool = False,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
@@ -202,6 +225,7 @@ class AdamW(Adam):
             beta_2,
             epsilon,
             amsgrad=amsgrad,
+            paper=paper,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
             clipvalue=clipvalue,

@@ -8,11 +8,15 @@ from typing import Any
 import tensorflow as tf
 
 from optimizers import clipping
-from optimizers.variables import Roster, local, name_of, unwrap
+from optimizers.checks import check_count, check_decay, check_range, check_rate
+from optimizers.evaluation import Evaluated
+from optimizers.settings import Settings
+from optimizers.slots import Item
+from optimizers.variables import Roster, local, matched, unwrap
 
 
-class Optimizer(tf.Module):
-    """Base of all optimizers: subclasses give `slot_names`, `scalars` and `update`.
+class Optimizer(Settings, Evaluated, tf.Module):
+    """Base of all optimizers: a subclass gives `slot_names` and `rule`.
 
     One `apply` does, in this order: clip the gradients, decay the weights
     (`w -= w * weight_decay * learning_rate`), update every variable by the rule, move the averages
@@ -20,9 +24,11 @@ class Optimizer(tf.Module):
     and unscaled by whoever calls.
 
     Args:
-        learning_rate: A number, or a schedule: a callable from the step (int64 scalar tensor, the
-            number of updates done) to the rate.
-        weight_decay: Decoupled decay, times the learning rate; None for none.
+        learning_rate: A number, a schedule (a callable from the step, the number of updates done
+            as an int64 scalar tensor, to the rate), or a scalar `tf.Variable`, which is read at
+            each update.
+        weight_decay: Decoupled decay, times the learning rate: a number, a schedule, a scalar
+            `tf.Variable`; None for none.
         clipnorm: Largest Euclidean norm of each gradient.
         clipvalue: Largest magnitude of each element of the gradients.
         global_clipnorm: Largest Euclidean norm of all gradients together. One of the three at most.
@@ -35,7 +41,20 @@ class Optimizer(tf.Module):
 
     Raises:
         ValueError: an argument is out of range, or two ways of clipping are set.
-        TypeError: `learning_rate` is neither a number nor callable.
+        TypeError: `learning_rate` is neither a number, a variable nor callable.
+
+    Example:
+        A rule of one's own (Bernstein et al. 2018, signSGD with momentum):
+
+        >>> class Signum(Optimizer):
+        ...     slot_names = ("momentum",)
+        ...     def rule(self, weight, gradient, slots, learning_rate, scalars):
+        ...         m = 0.9 * slots["momentum"] + 0.1 * gradient
+        ...         return weight - learning_rate * tf.sign(m), {"momentum": m}
+        >>> weight = tf.Variable([1.0, 1.0])
+        >>> Signum(0.25).apply([tf.constant([2.0, -3.0])], [weight])
+        >>> weight.numpy().tolist()
+        [0.75, 1.25]
     """
 
     slot_names: tuple[str, ...] = ()
@@ -49,9 +68,9 @@ class Optimizer(tf.Module):
 
     def __init__(
         self,
-        learning_rate: float | Callable = 0.001,
+        learning_rate: float | Callable | tf.Variable = 0.001,
         *,
-        weight_decay: float | None = None,
+        weight_decay: float | Callable | tf.Variable | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
@@ -60,34 +79,52 @@ class Optimizer(tf.Module):
         ema_overwrite_frequency: int | None = None,
         name: str | None = None,
     ):
-        super().__init__(name=name or type(self).__name__.lower())
+        tf.Module.__init__(self, name=name or type(self).__name__.lower())
+        Settings.__init__(self)
         self.clip = clipping.clipper(clipnorm, clipvalue, global_clipnorm)
-        if weight_decay is not None and weight_decay < 0:
-            raise ValueError(f"weight_decay={weight_decay} must be None or at least 0.")
+        self.weight_decay = check_decay(weight_decay)
         check_range("ema_momentum", ema_momentum, 0.0, 1.0)
-        if ema_overwrite_frequency is not None and not (use_ema and ema_overwrite_frequency >= 1):
-            raise ValueError(
-                f"ema_overwrite_frequency={ema_overwrite_frequency} must be None or an integer of "
-                f"at least 1, and needs use_ema=True (it is {use_ema})."
-            )
-        self.weight_decay = weight_decay
+        if ema_overwrite_frequency is not None:
+            check_count("ema_overwrite_frequency", ema_overwrite_frequency)
+            if not use_ema:
+                raise ValueError(
+                    f"ema_overwrite_frequency={ema_overwrite_frequency} needs use_ema=True."
+                )
         self.use_ema = use_ema
         self.ema_momentum = ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.iterations = tf.Variable(0, trainable=False, dtype=tf.int64, name="iterations")
-        if callable(learning_rate):
+        if callable(learning_rate) or isinstance(learning_rate, tf.Variable):
             self._learning_rate: Any = learning_rate
         else:
             self._learning_rate = tf.Variable(
                 check_rate(learning_rate), trainable=False, dtype=tf.float32, name="learning_rate"
             )
         self._roster: Roster | None = None
-        self._slots: dict[str, list[tf.Variable]] = {}
-        self._undecayed: tuple[list, list[str]] = ([], [])
+        self._slots: dict[str, list[tf.Variable | None]] = {}
 
     # ---- what a subclass defines -------------------------------------------------------------
 
-    def scalars(self, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+    def rule(
+        self,
+        weight: tf.Tensor,
+        gradient: tf.Tensor,
+        slots: Mapping[str, tf.Tensor],
+        learning_rate: tf.Tensor,
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """One update of one variable: (new weights, new values of the slots that move).
+
+        Args:
+            weight: The weights, already decayed.
+            gradient: Of the weights' shape and dtype, dense.
+            slots: The variable's slots by name.
+            learning_rate: Scalar in the weights' dtype.
+            scalars: What `scalars` gave for that dtype.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define rule(...).")
+
+    def scalars(self, step: tf.Tensor) -> Mapping[str, Any]:
         """Values that all variables share in one update, computed once.
 
         Args:
@@ -104,37 +141,51 @@ class Optimizer(tf.Module):
         """
         del step
 
-    def update(
-        self,
-        variable: tf.Variable,
-        gradient: tf.Tensor,
-        slots: Mapping[str, tf.Variable],
-        learning_rate: tf.Tensor,
-        scalars: Mapping[str, tf.Tensor],
-    ) -> None:
-        """Move one variable and its slots; all arguments have the variable's dtype."""
-        raise NotImplementedError(f"{type(self).__name__} must define update(...).")
+    def initial_slots(self, variable: tf.Variable, name: str) -> dict[str, tf.Tensor]:
+        """First values of one variable's slots; zeros of its shape for all of `slot_names`."""
+        del name
+        return {slot: tf.zeros(variable.shape, variable.dtype) for slot in self.slot_names}
 
-    def update_sparse(
-        self, variable: tf.Variable, gradient: tf.IndexedSlices, learning_rate: tf.Tensor
-    ) -> bool:
-        """Apply a sparse gradient as it is, where that equals the dense rule; else return False."""
-        del variable, gradient, learning_rate
+    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
+        """Move one variable by a kernel of TensorFlow's, if there is one for it; else False."""
+        del item, scalars
         return False
 
-    def initial_slot(self, slot: str, variable: tf.Variable) -> tf.Tensor:
-        """First value of a slot; zeros unless overridden."""
-        del slot
-        return tf.zeros(variable.shape, variable.dtype)
+    def update_sparse(self, item: Item) -> bool:
+        """Apply a sparse gradient as it is, where that equals the dense rule; else False."""
+        del item
+        return False
+
+    def decay_of(self, index: int) -> Any:
+        """The weight decay of one variable: a number, a schedule, a variable or None."""
+        del index
+        return self.weight_decay
+
+    def update_all(
+        self, items: Sequence[Item], scalars: Mapping[tf.DType, Mapping[str, Any]]
+    ) -> None:
+        """Move all variables of one update; to be overridden by rules that look at all of them."""
+        for item in items:
+            self.update(item, scalars[item.dtype])
+
+    def update(self, item: Item, scalars: Mapping[str, Any]) -> None:
+        """Move one variable and its slots."""
+        if isinstance(item.gradient, tf.IndexedSlices) and self.update_sparse(item):
+            return
+        item.densify()
+        if self.fused and item.plain() and self.kernel(item, scalars):
+            return
+        weight, slots = self.rule(
+            item.weight(), item.gradient, item.read(), item.learning_rate, scalars
+        )
+        item.write(weight, slots)
 
     # ---- the public surface ------------------------------------------------------------------
 
     @property
     def learning_rate(self) -> tf.Tensor:
         """The rate of the next update, a float32 scalar tensor."""
-        if isinstance(self._learning_rate, tf.Variable):
-            return tf.convert_to_tensor(local(self._learning_rate))
-        return tf.cast(self._learning_rate(local(self.iterations).read_value()), tf.float32)
+        return self._now(self._learning_rate)
 
     @learning_rate.setter
     def learning_rate(self, value: float) -> None:
@@ -168,7 +219,7 @@ class Optimizer(tf.Module):
         if isinstance(self._learning_rate, tf.Variable):
             found.append(self._learning_rate)
         for slots in self._slots.values():
-            found += slots
+            found += [slot for slot in slots if slot is not None]
         return found + self.extra_variables()
 
     def extra_variables(self) -> list[tf.Variable]:
@@ -176,9 +227,19 @@ class Optimizer(tf.Module):
         return []
 
     @property
-    def slots(self) -> dict[str, list[tf.Variable]]:
-        """Slots by name, each in the order of the variables they were built for."""
+    def slots(self) -> dict[str, list[tf.Variable | None]]:
+        """Slots by name, in the order of the variables; None where a variable has no such slot."""
         return {name: list(values) for name, values in self._slots.items()}
+
+    @property
+    def weights(self) -> list[tf.Variable]:
+        """The variables the optimizer was built for."""
+        return list(self._known().variables)
+
+    @property
+    def weight_names(self) -> list[str]:
+        """The names of `weights`."""
+        return list(self._known().names)
 
     def slot(self, name: str, variable: Any) -> tf.Variable:
         """One slot of one variable.
@@ -186,9 +247,13 @@ class Optimizer(tf.Module):
         Raises:
             ValueError: there is no such slot, or the optimizer was not built for the variable.
         """
+        roster = self._known()
         if name not in self._slots:
             raise ValueError(f"slot {name!r} is unknown; {self.name} has {sorted(self._slots)}.")
-        return self._slots[name][self._known().index(variable)]
+        found = self._slots[name][roster.index(variable)]
+        if found is None:
+            raise ValueError(f"{self.name} keeps no {name!r} for {unwrap(variable).name!r}.")
+        return found
 
     def build(self, variables: Iterable[Any]) -> None:
         """Create the slots. Call it before tracing; again with the same variables does nothing.
@@ -197,27 +262,31 @@ class Optimizer(tf.Module):
             variables: `tf.Variable`s or Keras variables.
 
         Raises:
-            ValueError: it was built for other variables, or an exclusion from weight decay matches
-                none of them.
+            ValueError: it was built for other variables, or a pattern of a setting (exclusion from
+                weight decay, multiplied learning rate) matches none of them.
         """
         variables = list(variables)
         if self._roster is not None:
             for v in variables:
                 self._roster.index(v)
             return
-        roster = Roster(self.name, variables, *self._undecayed)
-        slots = {}
-        for slot in (("average",) if self.use_ema else ()) + tuple(self.slot_names):
-            slots[slot] = [
-                tf.Variable(
-                    tf.zeros(v.shape, v.dtype) if slot == "average" else self.initial_slot(slot, v),
-                    trainable=False,
-                    name=f"{name}/{slot}",
-                )
-                for name, v in zip(roster.names, roster.variables, strict=True)
-            ]
-        self._slots = slots
+        roster = Roster(self.name, variables)
+        self.settle(roster)
+        self._create_slots(roster, 0)
         self._roster = roster
+
+    def add(self, variables: Iterable[Any]) -> None:
+        """Take in variables that came later; their slots start anew, the others' go on.
+
+        Functions traced before must be traced again to update the new variables.
+
+        Raises:
+            ValueError: the optimizer is not built yet, or knows one of them already.
+        """
+        roster = self._known()
+        first = len(roster.variables)
+        roster.add(list(variables))
+        self._create_slots(roster, first)
 
     def apply(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
         """One update of `variables` by `grads`; see the class for its order.
@@ -231,34 +300,13 @@ class Optimizer(tf.Module):
         Raises:
             ValueError: the lengths differ, no gradient is given, or a variable is unknown.
         """
-        grads, variables = list(grads), list(variables)
-        if len(grads) != len(variables):
-            raise ValueError(f"{len(grads)} grads for {len(variables)} variables: give one each.")
+        variables = list(variables)
+        pairs = matched(grads, variables)
         if not self.built:
             with tf.init_scope():
                 self.build(variables)
-        pairs = [(g, unwrap(v)) for g, v in zip(grads, variables, strict=True) if g is not None]
-        if not pairs:
-            raise ValueError(
-                "every gradient is None: the loss does not depend on these variables "
-                f"({[name_of(v) for v in variables[:5]]}...). Compute it inside the tape."
-            )
         with tf.name_scope(self.name):
             self._apply(pairs)
-
-    def exclude_from_weight_decay(
-        self, var_list: Iterable[Any] | None = None, var_names: Iterable[str] | None = None
-    ) -> None:
-        """Spare variables the weight decay; call it before `build`.
-
-        Args:
-            var_list: Variables to spare.
-            var_names: Regular expressions; a variable is spared when one is found in its name
-                ("dense/bias"). One that is found in no name is an error at `build`.
-        """
-        if self.built:
-            raise ValueError("call exclude_from_weight_decay before the optimizer is built.")
-        self._undecayed = ([unwrap(v) for v in var_list or ()], list(var_names or ()))
 
     def finalize_variable_values(self, variables: Iterable[Any]) -> None:
         """Replace weights by their moving averages (Keras does so at the end of `fit`)."""
@@ -267,38 +315,66 @@ class Optimizer(tf.Module):
         for variable in variables:
             local(unwrap(variable)).assign(local(self.slot("average", variable)))
 
+    def evaluation_values(self) -> list[Any]:
+        """The weights to evaluate with: their averages with `use_ema`, else as they are."""
+        return [local(v) for v in (self._slots["average"] if self.use_ema else self.weights)]
+
     # ---- one update --------------------------------------------------------------------------
 
     def _apply(self, pairs: list[tuple[Any, tf.Variable]]) -> None:
         roster = self._known()
         indices = [roster.index(v) for _, v in pairs]
         targets = [local(v) for _, v in pairs]
-        grads: list[Any] = []
-        for (g, _), v in zip(pairs, targets, strict=True):
-            if isinstance(g, tf.IndexedSlices) and self.clip is not None:
-                g = dense(g, v)
-            grads.append(g if g.dtype == v.dtype else tf.cast(g, v.dtype))
-        if self.clip is not None:
-            grads = self.clip(grads)
-        rate = self.learning_rate
         iterations = local(self.iterations)
         self.begin(tf.cast(iterations + 1, tf.float32))
-        shared: dict[tf.DType, tuple[tf.Tensor, Mapping[str, tf.Tensor]]] = {}
-        for dtype in {v.dtype: None for v in targets}:
-            shared[dtype] = (tf.cast(rate, dtype), self.scalars(tf.cast(iterations + 1, dtype)))
-        for gradient, variable, i in zip(grads, targets, indices, strict=True):
-            lr, scalars = shared[variable.dtype]
-            if self.weight_decay is not None and roster.decays[i]:
-                variable.assign_sub(variable * (self.weight_decay * lr))
-            if isinstance(gradient, tf.IndexedSlices):
-                if self.update_sparse(variable, gradient, lr):
-                    continue
-                gradient = dense(gradient, variable)
-            slots = {name: local(self._slots[name][i]) for name in self.slot_names}
-            self.update(variable, gradient, slots, lr, scalars)
+        scalars = {
+            dtype: self.scalars(tf.cast(iterations + 1, dtype))
+            for dtype in {v.dtype: None for v in targets}
+        }
+        self.update_all(self._items(pairs, indices, targets, iterations), scalars)
         if self.use_ema:
             self._average(iterations)
         iterations.assign_add(1)
+
+    def _items(
+        self,
+        pairs: list[tuple[Any, tf.Variable]],
+        indices: list[int],
+        targets: list[tf.Variable],
+        iterations: tf.Variable,
+    ) -> list[Item]:
+        """The variables of one update with clipped gradients, their own rates and decays."""
+        roster = self._known()
+        items = []
+        rate = self.learning_rate
+        made: dict[Any, Any] = {}  # what variables share is computed once
+        for (gradient, _), variable, i in zip(pairs, targets, indices, strict=True):
+            factor, dtype = roster.factors[i], variable.dtype
+            if (dtype, factor) not in made:
+                made[dtype, factor] = tf.cast(rate if factor == 1.0 else rate * factor, dtype)
+            lr = made[dtype, factor]
+            decay, shrink = (self.decay_of(i) if roster.decays[i] else None), None
+            if decay is not None:
+                key = (id(decay), dtype, factor)
+                if key not in made:
+                    value = decay if isinstance(decay, (int, float)) else self._now(decay, dtype)
+                    made[key] = value, value * lr
+                decay, shrink = made[key]
+            slots = {
+                name: local(found[i])
+                for name, found in self._slots.items()
+                if found[i] is not None and name != "average"
+            }
+            if gradient.dtype != dtype:
+                gradient = tf.cast(gradient, dtype)
+            items.append(Item(i, variable, gradient, slots, lr, decay, shrink, iterations))
+        if self.clip is not None:
+            for item in items:
+                item.densify()
+            clipped = self.clip([item.gradient for item in items])
+            for item, gradient in zip(items, clipped, strict=True):
+                item.gradient = gradient
+        return items
 
     def _average(self, iterations: tf.Variable) -> None:
         """Move the averages of all weights, and write them back where that is due."""
@@ -314,39 +390,36 @@ class Optimizer(tf.Module):
         for weight, average in zip(weights, averages, strict=True):
             weight.assign(tf.where(due, average, weight))
 
+    def _create_slots(self, roster: Roster, first: int) -> None:
+        """Slots of the variables from number `first` on."""
+        found: list[dict[str, tf.Variable]] = []
+        for name, v in zip(roster.names[first:], roster.variables[first:], strict=True):
+            values = {"average": v.read_value()} if self.use_ema else {}
+            values.update(self.initial_slots(v, name))
+            found.append(
+                {
+                    slot: tf.Variable(
+                        value if slot == "average" else self.stored(slot, value, v),
+                        trainable=False,
+                        name=f"{name}/{slot}",
+                    )
+                    for slot, value in values.items()
+                }
+            )
+        names = {slot: None for values in found for slot in values}
+        for slot in dict.fromkeys([*self._slots, *names]):
+            before = self._slots.get(slot, [None] * first)
+            self._slots[slot] = before + [values.get(slot) for values in found]
+
+    def _now(self, value: Any, dtype: tf.DType = tf.float32) -> tf.Tensor:
+        """A number, a variable, or what a schedule says at this step."""
+        if isinstance(value, tf.Variable):
+            return tf.cast(local(value), dtype)
+        if callable(value):
+            value = value(tf.convert_to_tensor(local(self.iterations)))
+        return tf.cast(value, dtype)
+
     def _known(self) -> Roster:
         if self._roster is None:
             raise ValueError(f"{self.name} is not built: call build(variables) first.")
         return self._roster
-
-
-def dense(gradient: tf.IndexedSlices, variable: tf.Variable) -> tf.Tensor:
-    """A sparse gradient as a dense one, duplicate indices added up."""
-    return tf.math.unsorted_segment_sum(gradient.values, gradient.indices, variable.shape[0])
-
-
-def check_rate(learning_rate: Any) -> float:
-    """The learning rate as a float, when it is a finite number of at least 0."""
-    try:
-        value = float(learning_rate)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"learning_rate={learning_rate!r} must be a number or a schedule (step -> rate)."
-        ) from None
-    if not 0.0 <= value < float("inf"):
-        raise ValueError(f"learning_rate={learning_rate} must be finite and at least 0.")
-    return value
-
-
-def check_range(name: str, value: float, low: float, high: float) -> float:
-    """The argument, when it lies in [low, high]."""
-    if isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name}={value} must lie in [{low}, {high}].")
-    return value
-
-
-def check_epsilon(epsilon: float) -> float:
-    """The argument, when it is at least 0."""
-    if not epsilon >= 0:
-        raise ValueError(f"epsilon={epsilon} must be at least 0.")
-    return epsilon

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
-from optimizers.base import Optimizer, check_range
+from optimizers.base import Optimizer
+from optimizers.checks import check_range
 
 
 def lion_step(
@@ -43,7 +45,7 @@ class Lion(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         *,
-        weight_decay: float | None = None,
+        weight_decay: float | Callable | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
@@ -69,16 +71,14 @@ class Lion(Optimizer):
         self.beta_2 = check_range("beta_2", beta_2, 0.0, 1.0)
         self.slot_names = ("momentum",)
 
-    def update(
+    def rule(
         self,
-        variable: tf.Variable,
+        weight: tf.Tensor,
         gradient: tf.Tensor,
-        slots: Mapping[str, tf.Variable],
+        slots: Mapping[str, tf.Tensor],
         learning_rate: tf.Tensor,
-        scalars: Mapping[str, tf.Tensor],
-    ) -> None:
-        """Move one variable and its momentum."""
-        momentum = slots["momentum"]
-        direction, new_momentum = lion_step(gradient, momentum, self.beta_1, self.beta_2)
-        variable.assign_sub(learning_rate * direction)
-        momentum.assign(new_momentum)
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """The new weights and momentum."""
+        direction, momentum = lion_step(gradient, slots["momentum"], self.beta_1, self.beta_2)
+        return weight - learning_rate * direction, {"momentum": momentum}

@@ -1,14 +1,15 @@
-"""Relatives of Adam: Nadam (Dozat 2016) and Adamax (Kingma & Ba 2015, section 7.1)."""
+"""Nadam (Dozat 2016): Adam with Nesterov's momentum."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from optimizers.adam import BELOW_ONE
-from optimizers.base import Optimizer, check_epsilon, check_range
+from optimizers.base import Optimizer
+from optimizers.checks import check_epsilon, check_mean
 from optimizers.variables import local
 
 
@@ -47,26 +48,6 @@ def nadam_step(
     return m_hat * learning_rate / (tf.sqrt(v_hat) + epsilon), m, v
 
 
-def adamax_step(
-    gradient: tf.Tensor,
-    m: tf.Tensor,
-    u: tf.Tensor,
-    *,
-    learning_rate: tf.Tensor,
-    beta_1_power: tf.Tensor,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """One step of Adamax: (what to subtract from the weights, new m, new u).
-
-    `m <- m + (g - m)(1 - b1)`, `u <- max(b2 u, |g|)`, `w <- w - lr m / ((1 - b1^t)(u + eps))`.
-    """
-    m = m + (gradient - m) * (1.0 - beta_1)
-    u = tf.maximum(beta_2 * u, tf.abs(gradient))
-    return learning_rate * m / ((1.0 - beta_1_power) * (u + epsilon)), m, u
-
-
 class Nadam(Optimizer):
     """Adam with Nesterov's momentum, see `nadam_step`.
 
@@ -92,7 +73,7 @@ class Nadam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         *,
-        weight_decay: float | None = None,
+        weight_decay: float | Callable | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
@@ -112,8 +93,8 @@ class Nadam(Optimizer):
             ema_overwrite_frequency=ema_overwrite_frequency,
             name=name,
         )
-        self.beta_1 = check_range("beta_1", beta_1, 0.0, BELOW_ONE)
-        self.beta_2 = check_range("beta_2", beta_2, 0.0, BELOW_ONE)
+        self.beta_1 = check_mean("beta_1", beta_1)
+        self.beta_2 = check_mean("beta_2", beta_2)
         self.epsilon = check_epsilon(epsilon)
         self.slot_names = ("momentum", "velocity")
         self.u_product = tf.Variable(1.0, trainable=False, name="u_product")
@@ -127,7 +108,7 @@ class Nadam(Optimizer):
         product = local(self.u_product)
         product.assign(product * self.beta_1 * (1.0 - 0.5 * tf.pow(0.96, step)))
 
-    def scalars(self, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
+    def scalars(self, step: tf.Tensor) -> Mapping[str, Any]:
         """The momenta of this step and the next, their product so far, the power of beta_2."""
         decay = tf.constant(0.96, step.dtype)
         return {
@@ -137,111 +118,29 @@ class Nadam(Optimizer):
             "beta_2_power": tf.pow(tf.cast(self.beta_2, step.dtype), step),
         }
 
-    def update(
+    def rule(
         self,
-        variable: tf.Variable,
+        weight: tf.Tensor,
         gradient: tf.Tensor,
-        slots: Mapping[str, tf.Variable],
+        slots: Mapping[str, tf.Tensor],
         learning_rate: tf.Tensor,
-        scalars: Mapping[str, tf.Tensor],
-    ) -> None:
-        """Move one variable and its moments."""
-        m, v = slots["momentum"], slots["velocity"]
-        change, new_m, new_v = nadam_step(
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """The new weights and moments."""
+        change, m, v = nadam_step(
             gradient,
-            m,
-            v,
+            slots["momentum"],
+            slots["velocity"],
             scalars,
             learning_rate=learning_rate,
-            beta_1=_rounded(self.beta_1, variable.dtype),
-            beta_2=_rounded(self.beta_2, variable.dtype),
+            beta_1=_rounded(self.beta_1, weight.dtype),
+            beta_2=_rounded(self.beta_2, weight.dtype),
             epsilon=self.epsilon,
         )
-        m.assign(new_m)
-        v.assign(new_v)
-        variable.assign_sub(change)
+        return weight - change, {"momentum": m, "velocity": v}
 
 
 def _rounded(beta: float, dtype: tf.DType) -> float:
     # 1 - beta of the moments must be the 1 - beta of the correction 1 - beta^t, whose power is
     # taken in float32: at 0.999 the two differ by 1.3e-5. (16 bits would round 0.999 to 1.)
     return float(np.float32(beta)) if dtype == tf.float32 else beta
-
-
-class Adamax(Optimizer):
-    """Adam with the infinity norm, see `adamax_step`.
-
-    Args:
-        learning_rate: A number or a schedule.
-        beta_1: Decay of the mean of the gradients, in [0, 1).
-        beta_2: Decay of the largest magnitude, in [0, 1).
-        epsilon: Added to the divisor.
-        weight_decay: See `Optimizer`, as for the rest.
-        clipnorm: See `Optimizer`.
-        clipvalue: See `Optimizer`.
-        global_clipnorm: See `Optimizer`.
-        use_ema: See `Optimizer`.
-        ema_momentum: See `Optimizer`.
-        ema_overwrite_frequency: See `Optimizer`.
-        name: See `Optimizer`.
-    """
-
-    def __init__(
-        self,
-        learning_rate: float | Callable = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        *,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
-        name: str | None = None,
-    ):
-        super().__init__(
-            learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            name=name,
-        )
-        self.beta_1 = check_range("beta_1", beta_1, 0.0, BELOW_ONE)
-        self.beta_2 = check_range("beta_2", beta_2, 0.0, BELOW_ONE)
-        self.epsilon = check_epsilon(epsilon)
-        self.slot_names = ("momentum", "norm")
-
-    def scalars(self, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        """The power of beta_1."""
-        return {"beta_1_power": tf.pow(tf.cast(self.beta_1, step.dtype), step)}
-
-    def update(
-        self,
-        variable: tf.Variable,
-        gradient: tf.Tensor,
-        slots: Mapping[str, tf.Variable],
-        learning_rate: tf.Tensor,
-        scalars: Mapping[str, tf.Tensor],
-    ) -> None:
-        """Move one variable, its momentum and its norm."""
-        m, u = slots["momentum"], slots["norm"]
-        change, new_m, new_u = adamax_step(
-            gradient,
-            m,
-            u,
-            learning_rate=learning_rate,
-            beta_1_power=scalars["beta_1_power"],
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-        )
-        m.assign(new_m)
-        u.assign(new_u)
-        variable.assign_sub(change)

@@ -7,8 +7,58 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from optimizers import adagrad, adam, lion, nadam, rmsprop, sgd
+from optimizers import (
+    adabelief,
+    adadelta,
+    adafactor,
+    adagrad,
+    adam,
+    adamax,
+    ademamix,
+    adopt,
+    ftrl,
+    lamb,
+    lars,
+    lion,
+    muon,
+    nadam,
+    prodigy,
+    radam,
+    rmsprop,
+    schedule_free,
+    sgd,
+    shampoo,
+    soap,
+    sophia,
+    yogi,
+)
 from optimizers.base import Optimizer
+
+_RULES = (
+    sgd,
+    rmsprop,
+    adam,
+    adamax,
+    nadam,
+    adagrad,
+    adadelta,
+    ftrl,
+    lion,
+    adafactor,
+    lamb,
+    lars,
+    muon,
+    schedule_free,
+    radam,
+    adabelief,
+    yogi,
+    ademamix,
+    adopt,
+    prodigy,
+    sophia,
+    shampoo,
+    soap,
+)
 
 
 def get(identifier: Any) -> Any:
@@ -47,7 +97,7 @@ def names() -> list[str]:
 
 def _classes() -> dict[str, type[Optimizer]]:
     found = {}
-    for module in (sgd, rmsprop, adam, nadam, adagrad, lion):
+    for module in _RULES:
         for name, value in vars(module).items():
             own = inspect.isclass(value) and value.__module__ == module.__name__
             if own and issubclass(value, Optimizer):

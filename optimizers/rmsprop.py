@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
-from optimizers.base import Optimizer, check_epsilon, check_range
+from optimizers.base import Optimizer
+from optimizers.checks import check_epsilon, check_range
+from optimizers.slots import Item
+from optimizers.variables import has_handle
 
 
 def rmsprop_step(
@@ -58,7 +62,7 @@ class RMSprop(Optimizer):
         epsilon: float = 1e-7,
         *,
         centered: bool = False,
-        weight_decay: float | None = None,
+        weight_decay: float | Callable | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
@@ -88,29 +92,49 @@ class RMSprop(Optimizer):
             + (("average_gradient",) if centered else ())
         )
 
-    def update(
+    def rule(
         self,
-        variable: tf.Variable,
+        weight: tf.Tensor,
         gradient: tf.Tensor,
-        slots: Mapping[str, tf.Variable],
+        slots: Mapping[str, tf.Tensor],
         learning_rate: tf.Tensor,
-        scalars: Mapping[str, tf.Tensor],
-    ) -> None:
-        """Move one variable and its moments."""
-        v, mean = slots["velocity"], slots.get("average_gradient")
-        change, new_v, new_mean = rmsprop_step(
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """The new weights and moments."""
+        change, v, mean = rmsprop_step(
             gradient,
-            v,
+            slots["velocity"],
             learning_rate=learning_rate,
             rho=self.rho,
             epsilon=self.epsilon,
-            mean=mean,
+            mean=slots.get("average_gradient"),
         )
-        v.assign(new_v)
+        moved = {"velocity": v}
         if mean is not None:
-            mean.assign(new_mean)
+            moved["average_gradient"] = mean
         if self.momentum:
-            momentum = slots["momentum"]
-            change = self.momentum * momentum + change
-            momentum.assign(change)
-        variable.assign_sub(change)
+            change = self.momentum * slots["momentum"] + change
+            moved["momentum"] = change
+        return weight - change, moved
+
+    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
+        """TensorFlow's kernels, which always keep a momentum."""
+        if not self.momentum or not has_handle(item.variable):
+            return False
+        item.decay_now()
+        shared = {
+            "var": item.variable.handle,
+            "ms": item.slots["velocity"].handle,
+            "mom": item.slots["momentum"].handle,
+            "lr": item.learning_rate,
+            "rho": tf.cast(self.rho, item.dtype),
+            "momentum": tf.cast(self.momentum, item.dtype),
+            "epsilon": tf.cast(self.epsilon, item.dtype),
+            "grad": item.gradient,
+        }
+        if self.centered:
+            mean = item.slots["average_gradient"].handle
+            tf.raw_ops.ResourceApplyCenteredRMSProp(mg=mean, **shared)
+        else:
+            tf.raw_ops.ResourceApplyRMSProp(**shared)
+        return True

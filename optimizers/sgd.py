@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
-from optimizers.base import Optimizer, check_range
+from optimizers.base import Optimizer
+from optimizers.checks import check_range
+from optimizers.slots import Item
 from optimizers.variables import has_handle
 
 
@@ -52,7 +55,7 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         *,
         nesterov: bool = False,
-        weight_decay: float | None = None,
+        weight_decay: float | Callable | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
         global_clipnorm: float | None = None,
@@ -76,45 +79,50 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.slot_names = ("momentum",) if momentum else ()
 
-    def update(
+    def rule(
         self,
-        variable: tf.Variable,
+        weight: tf.Tensor,
         gradient: tf.Tensor,
-        slots: Mapping[str, tf.Variable],
+        slots: Mapping[str, tf.Tensor],
         learning_rate: tf.Tensor,
-        scalars: Mapping[str, tf.Tensor],
-    ) -> None:
-        """Move one variable and its velocity."""
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """The new weights and velocity."""
         if not self.momentum:
-            variable.assign_sub(gradient * learning_rate)
-            return
-        velocity = slots["momentum"]
-        if self.fused and has_handle(variable):
-            tf.raw_ops.ResourceApplyKerasMomentum(
-                var=variable.handle,
-                accum=velocity.handle,
-                lr=learning_rate,
-                grad=gradient,
-                momentum=tf.cast(self.momentum, variable.dtype),
-                use_nesterov=self.nesterov,
-            )
-            return
-        change, new_velocity = momentum_step(
+            return weight - gradient * learning_rate, {}
+        change, velocity = momentum_step(
             gradient,
-            velocity,
+            slots["momentum"],
             learning_rate=learning_rate,
             momentum=self.momentum,
             nesterov=self.nesterov,
         )
-        velocity.assign(new_velocity)
-        variable.assign_add(change)
+        return weight + change, {"momentum": velocity}
 
-    def update_sparse(
-        self, variable: tf.Variable, gradient: tf.IndexedSlices, learning_rate: tf.Tensor
-    ) -> bool:
+    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
+        """TensorFlow's kernels, with and without momentum."""
+        variable = item.variable
+        if not has_handle(variable):
+            return False
+        item.decay_now()
+        if not self.momentum:
+            variable.assign_sub(item.gradient * item.learning_rate, read_value=False)
+            return True
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=item.slots["momentum"].handle,
+            lr=item.learning_rate,
+            grad=item.gradient,
+            momentum=tf.cast(self.momentum, variable.dtype),
+            use_nesterov=self.nesterov,
+        )
+        return True
+
+    def update_sparse(self, item: Item) -> bool:
         """Without momentum only the rows with a gradient move, so only they are touched."""
         if self.momentum:
             return False
-        step = tf.IndexedSlices(gradient.values * learning_rate, gradient.indices)
-        variable.scatter_sub(step)
+        item.decay_now()
+        step = item.gradient.values * item.learning_rate
+        item.variable.scatter_sub(tf.IndexedSlices(step, item.gradient.indices))
         return True

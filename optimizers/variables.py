@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -52,39 +54,102 @@ def local(variable: tf.Variable) -> tf.Variable:
     return copies[int(replica) % len(copies)]
 
 
+def matched(grads: Sequence[Any], variables: Sequence[Any]) -> list[tuple[Any, tf.Variable]]:
+    """(gradient, variable) of the variables that have a gradient.
+
+    Raises:
+        ValueError: the lengths differ, or every gradient is None.
+    """
+    grads = list(grads)
+    if len(grads) != len(variables):
+        raise ValueError(f"{len(grads)} grads for {len(variables)} variables: give one each.")
+    pairs = [(g, unwrap(v)) for g, v in zip(grads, variables, strict=True) if g is not None]
+    if not pairs:
+        raise ValueError(
+            "every gradient is None: the loss does not depend on these variables "
+            f"({[name_of(v) for v in variables[:5]]}...). Compute it inside the tape."
+        )
+    return pairs
+
+
 def has_handle(variable: tf.Variable) -> bool:
     """Whether a kernel can update the variable in place (not a distributed one as a whole)."""
     return not hasattr(variable, "values") and variable.dtype in (tf.float32, tf.float64)
 
 
-class Roster:
-    """The variables an optimizer was built for. A plain object, so that it is not tracked."""
+def found_in(pattern: str, names: Sequence[str], argument: str) -> list[int]:
+    """Positions of the names in which a regular expression is found.
 
-    def __init__(
-        self,
-        owner: str,
-        variables: list[Any],
-        undecayed: list[tf.Variable],
-        patterns: list[str],
-    ):
+    Raises:
+        ValueError: it is no regular expression, or found in none; tells which names come near.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{argument}: {pattern!r} is no regular expression: {error}.") from None
+    found = [i for i, name in enumerate(names) if expression.search(name)]
+    if not found:
+        raise ValueError(
+            f"{argument}: {pattern!r} is found in no variable name; {near(pattern, names)}"
+        )
+    return found
+
+
+def near(pattern: str, names: Sequence[str]) -> str:
+    """The names that come near a pattern, as the end of a sentence."""
+    plain = re.sub(r"[^\w/]+", "", pattern)
+    parts = {part: name for name in names for part in (name, *name.split("/"))}
+    close = difflib.get_close_matches(plain, parts, n=3, cutoff=0.6)
+    hint = " or ".join(dict.fromkeys(repr(parts[c]) for c in close))
+    some = list(dict.fromkeys(names))[:20]
+    return f"did you mean {hint}? The names are {some}." if hint else f"the names are {some}."
+
+
+class Roster:
+    """The variables an optimizer was built for. A plain object, so that it is not tracked.
+
+    Attributes:
+        variables: The `tf.Variable`s.
+        names: Their names.
+        decays: Whether each is decayed.
+        factors: By what each one's learning rate is multiplied.
+    """
+
+    def __init__(self, owner: str, variables: Sequence[Any]):
         self.owner = owner
-        self.variables = [unwrap(v) for v in variables]
-        self.names = [name_of(v) for v in variables]
-        self._index = {v.ref(): i for i, v in enumerate(self.variables)}
+        self.variables: list[tf.Variable] = []
+        self.names: list[str] = []
+        self.decays: list[bool] = []
+        self.factors: list[float] = []
+        self._index: dict[Any, int] = {}
         if not variables:
             raise ValueError("variables is empty: nothing to update. Build the model first.")
-        if len(self._index) != len(variables):
-            raise ValueError("variables names the same variable twice: give each once.")
-        names = self.names
-        for pattern in patterns:
-            if not any(re.search(pattern, name) for name in names):
+        self.add(variables)
+
+    def add(self, variables: Sequence[Any]) -> None:
+        """Take further variables in."""
+        for v in variables:
+            inner = unwrap(v)
+            if inner.ref() in self._index:
                 raise ValueError(
-                    f"exclude_from_weight_decay: {pattern!r} is found in no variable name; "
-                    f"the names are {names[:20]}."
+                    f"variables names the same variable twice: {name_of(v)!r}; give each once."
                 )
-        spared = {self.index(v) for v in undecayed}
-        spared |= {i for i, n in enumerate(names) for p in patterns if re.search(p, n)}
-        self.decays = [i not in spared for i in range(len(variables))]
+            self._index[inner.ref()] = len(self.variables)
+            self.variables.append(inner)
+            self.names.append(name_of(v))
+            self.decays.append(True)
+            self.factors.append(1.0)
+
+    def select(self, var_list: Iterable[Any], var_names: Iterable[str], argument: str) -> set[int]:
+        """Positions of the variables in the list, and of those whose names hold a pattern."""
+        chosen = {self.index(v) for v in var_list}
+        for pattern in var_names:
+            chosen.update(found_in(pattern, self.names, argument))
+        return chosen
+
+    def knows(self, variable: Any) -> bool:
+        """Whether the optimizer was built for a variable."""
+        return unwrap(variable).ref() in self._index
 
     def index(self, variable: Any) -> int:
         """The position of a variable.
@@ -99,5 +164,6 @@ class Roster:
             raise ValueError(
                 f"{self.owner} was built for {len(self.variables)} variables, and "
                 f"{name_of(variable)!r} of shape {variable.shape} is not among them: build it once "
-                "with every variable it will update, or use a second optimizer."
+                "with every variable it will update, add it with add(variables), or use a second "
+                "optimizer."
             ) from None

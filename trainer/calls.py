@@ -16,7 +16,7 @@ class Position:
     step: int = 0
     epoch: int = 0  # epochs completed
     epoch_step: int = 0  # steps made in the open epoch
-    taken: int = 0  # steps read by this call of fit, from data that is read only once
+    taken: int = 0  # steps read of the data at hand, where it is pulled once
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,7 +55,9 @@ class StepContext:
                 `[b, ...]`, or a `Sums`, or a list or dict of these (each averaged by itself, then
                 added); or a pair `(loss, extras)` where extras is a dict of `Sums`.
             batch: a nest of tensors with the examples along the first axis.
-            optimizer: anything with `apply(gradients, variables)`.
+            optimizer: anything with `apply(gradients, variables)`. If it has `perturb(gradients,
+                variables)` too (as SAM has), it is called with the gradients, and those that are
+                applied are taken where it left the variables: the same batch, parts and seeds.
             variables: what to update: `tf.Variable`s or Keras variables.
 
         Returns:
@@ -70,7 +72,7 @@ class StepContext:
         rate = getattr(optimizer, "learning_rate", None)
         if rate is not None and not callable(rate):
             self.scalars[f"{prefix}learning_rate"] = tf.cast(tf.convert_to_tensor(rate), tf.float32)
-        result = update.accumulate(loss_fn, batch, variables, self._parts, self._seeds)
+        result = self._gradients(loss_fn, batch, optimizer, variables)
         if result.unreached:
             names = ", ".join(result.unreached)
             self._warn(f"no gradient reaches {names}; these variables stay as they are")
@@ -78,6 +80,24 @@ class StepContext:
             self.scalars[f"{prefix}gradient_norm"] = update.global_norm(result.gradients)
         optimizer.apply(result.gradients, result.variables)
         return (result.loss, result.extras) if result.has_extras else result.loss
+
+    def _gradients(
+        self,
+        loss_fn: Callable[[Any], Any],
+        batch: Any,
+        optimizer: Any,
+        variables: Sequence[Any],
+    ) -> update.Update:
+        """The gradients to apply; loss and extras are those at the variables as they were."""
+        mark = self._seeds.mark()
+        first = update.accumulate(loss_fn, batch, variables, self._parts, self._seeds)
+        perturb = getattr(optimizer, "perturb", None)
+        if perturb is None:
+            return first
+        perturb(first.gradients, first.variables)
+        self._seeds.rewind(mark)
+        second = update.accumulate(loss_fn, batch, variables, self._parts, self._seeds)
+        return first._replace(gradients=second.gradients)
 
     def seed(self) -> tf.Tensor:
         """A fresh seed, int32 `[2]`: a pure function of (seed, step, part, call)."""

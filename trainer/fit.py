@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import logging
 
@@ -35,12 +36,27 @@ class Fit:
     ) -> None:
         self._task, self._programs = task, programs
         self._position, self._session = position, session
+        self._endless: Any = None  # the data of the last call, if it never ends
 
-    def enter(self, source: Source, asked: dict[str, int], steps_per_epoch: int | None) -> Call:
-        """This call of fit: as the checkpoint has it, or a new one."""
+    def enter(
+        self, data: Any, source: Source, asked: dict[str, int], steps_per_epoch: int | None
+    ) -> Call:
+        """This call of fit: as the checkpoint has it, or a new one.
+
+        Args:
+            data: what the source was opened on, as it was given.
+            source: the training data.
+            asked: `{"steps": n}` or `{"epochs": n}`.
+            steps_per_epoch: as it was given.
+        """
         position, session = self._position, self._session
-        data = source.fingerprint() if session else None
-        if session is not None and (call := session.known(asked, data, position)) is not None:
+        goes_on = source.infinite and data is self._endless  # where the last call left it
+        self._endless = data if source.infinite else None
+        fingerprint = source.fingerprint() if session else None
+        if (
+            session is not None
+            and (call := session.known(asked, fingerprint, position)) is not None
+        ):
             return call
         # The open epoch goes on where the data still has one like it.
         length = steps_per_epoch or source.steps_per_epoch
@@ -48,16 +64,20 @@ class Fit:
         if position.epoch_step and ("epochs" in asked or over):
             position.epoch += 1
             position.epoch_step = 0
-        position.taken = 0
+        if not goes_on:
+            position.taken = 0
         if position.step >= asked.get("steps", position.step + 1):
             raise ValueError(
                 f"steps={asked['steps']}, and training stands at step {position.step} already: "
                 "steps is the step to train to, counted over all calls of fit. For n more pass "
                 "steps=trainer.step + n."
             )
-        call = Call(dataclasses.replace(position), asked, data, History())
+        call = Call(dataclasses.replace(position), asked, fingerprint, History())
         if session is not None:
             session.add(call)
+            promise = source.exactness()
+            if promise.level != "exact":
+                self._programs.warn(f"a resumed run may get other batches: {promise.reason}")
         return call
 
     def run(

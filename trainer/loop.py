@@ -28,7 +28,8 @@ class Columns(NamedTuple):
         steps: n, how many steps were made: fewer than asked for when the loop was told to stop.
         sums: name -> `Sums` of float32 arrays, one entry per step.
         scalars: name -> float32 array, one entry per step.
-        carried: name -> nest of sums that are no `Sums`, added over the call.
+        carried: name -> nest of float64 tensors, for sums that are no pair of numbers: those
+            handed to the call, with its steps' added one after the other.
         outputs: nest of arrays `[n, b, ...]`; empty where a step has none.
     """
 
@@ -99,18 +100,29 @@ class Loop:
         assert self._layout is not None
         return [*self._layout.sums, *self._layout.carried], list(self._layout.scalars)
 
-    def __call__(self, args: Any, first: int, n: int) -> Columns:
+    def __call__(
+        self, args: Any, first: int, n: int, carried: Mapping[str, Any] | None = None
+    ) -> Columns:
         """Runs `n` steps of a segment from its step `first` on, and brings back what they reported.
 
-        All of it comes in one small transfer.
+        All of it comes in one small transfer, but for the carried sums, which stay tensors.
+
+        Args:
+            args: the segment's data.
+            first: its step to begin with.
+            n: how many steps.
+            carried: name -> sums to go on adding to, as the call before gave them back; other names
+                are left alone. A name that is missing starts at 0. So the additions of a run are
+                the same, in the same order, however it is cut into calls.
         """
         if not 0 < n <= self.capacity:
             raise ValueError(f"n={n} steps in one call; a call takes 1 to {self.capacity}.")
         if self._instead is not None:
-            return self._instead(args, first, n)
+            return self._instead(args, first, n, carried)
         bounds = tf.constant(first, tf.int32), tf.constant(n, tf.int32)
         try:
-            made, rows, carried, outputs = self._program(args)(args, *bounds)
+            program = self._program(args)
+            made, rows, added, outputs = program(args, *bounds, self._begin(args, carried or {}))
         except tf.errors.OpError as error:
             if self._ran or self.mode == "graph":
                 raise
@@ -120,14 +132,13 @@ class Loop:
                     "Use jit='auto' or jit=False if XLA cannot compile one of its operations."
                 ) from error
             self._instead = self._give_up(error)  # nothing has run: XLA compiles before it runs
-            return self._instead(args, first, n)
+            return self._instead(args, first, n, carried)
         self._ran = True
         assert self._layout is not None
         steps = int(made)
         sums, scalars = self._layout.split(rows.numpy()[:steps])
-        carried = tf.nest.map_structure(lambda x: x.numpy(), carried)
         outputs = tf.nest.map_structure(lambda x: x.numpy()[:steps], outputs)
-        return Columns(steps, sums, scalars, carried, outputs)
+        return Columns(steps, sums, scalars, added, outputs)
 
     @property
     def graphs(self) -> list[tf.Graph]:
@@ -144,8 +155,28 @@ class Loop:
         key = _signature(args)
         if key not in self._programs:
             index = tf.TensorSpec([], tf.int32)
-            self._programs[key] = self._run.get_concrete_function(_specs(args), index, index)
+            self._programs[key] = self._run.get_concrete_function(
+                _specs(args), index, index, self._carried(args)
+            )
         return self._programs[key]
+
+    def _carried(self, args: Any) -> dict[str, Any]:
+        """What is carried from step to step: whole numbers are exact up to 2**53 in float64."""
+        shapes = self._concrete(args).structured_outputs.sums
+        assert self._layout is not None
+        return tf.nest.map_structure(
+            lambda x: tf.TensorSpec(x.shape, tf.float64),
+            {k: shapes[k] for k in self._layout.carried},
+        )
+
+    def _begin(self, args: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        begin = {}
+        for name, spec in self._carried(args).items():
+            flat = tf.nest.flatten(spec)
+            old = tf.nest.flatten(given[name]) if name in given else [0.0] * len(flat)
+            start = [_wide(x, s.shape) for x, s in zip(old, flat, strict=True)]
+            begin[name] = tf.nest.pack_sequence_as(spec, start)
+        return begin
 
     def _concrete(self, args: Any) -> Any:
         key = _signature(args)
@@ -155,7 +186,7 @@ class Loop:
         self._layout = _Layout.of(self._steps[key].structured_outputs)
         return self._steps[key]
 
-    def _loop(self, args: Any, first: tf.Tensor, n: tf.Tensor) -> Any:
+    def _loop(self, args: Any, first: tf.Tensor, n: tf.Tensor, carried: dict[str, Any]) -> Any:
         step = self._concrete(args)
         shapes = step.structured_outputs
         layout = self._layout
@@ -163,9 +194,6 @@ class Loop:
         start = tf.constant(0, tf.int64) if self._counter is None else self._counter.read_value()
         # Preallocated: a size that varied with n would compile again for each n.
         rows = tf.TensorArray(tf.float32, size=self.capacity, element_shape=[layout.width])
-        carried = tf.nest.map_structure(
-            lambda x: tf.zeros(x.shape, x.dtype), {k: shapes.sums[k] for k in layout.carried}
-        )
         outputs = tf.nest.map_structure(
             lambda x: tf.TensorArray(x.dtype, size=self.capacity, element_shape=x.shape),
             shapes.outputs,
@@ -177,7 +205,7 @@ class Loop:
                 self._counter.assign_add(1)
             rows = rows.write(i, layout.row(out))
             new = {k: out.sums[k] for k in layout.carried}
-            carried = tf.nest.map_structure(lambda a, b: a + b, carried, new)
+            carried = tf.nest.map_structure(lambda a, b: a + tf.cast(b, a.dtype), carried, new)
             outputs = tf.nest.map_structure(lambda ta, x: ta.write(i, x), outputs, out.outputs)
             return i + 1, rows, carried, outputs
 
@@ -224,6 +252,12 @@ class _Layout(NamedTuple):
         sums = {k: Sums(rows[:, 2 * i], rows[:, 2 * i + 1]) for i, k in enumerate(self.sums)}
         first = 2 * len(self.sums)
         return sums, {k: rows[:, first + i] for i, k in enumerate(self.scalars)}
+
+
+def _wide(value: Any, shape: tf.TensorShape) -> tf.Tensor:
+    """A float64 tensor of that shape; the very same one where it is one already."""
+    value = tf.cast(value, tf.float64)
+    return value if value.shape == shape else tf.broadcast_to(value, shape)
 
 
 def _specs(args: Any) -> Any:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
 def loss(identifier: Any) -> Any:
-    """The loss that a string names, from `losses`; anything else as it is."""
-    if not isinstance(identifier, str):
+    """The loss that a string names, from `losses`; anything else as it is.
+
+    Also of a mapping `{"class_name": ..., "config": {...}}`.
+    """
+    if not isinstance(identifier, (str, Mapping)):
         return identifier
     import losses
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from trainer import metrics as metrics_lib
-from trainer import names
+from trainer import names, probabilities
 from trainer.metrics.base import Metric
 from trainer.sums import Sums, spread
 
@@ -79,10 +79,14 @@ class Objective:
                 for entry in _as_list(entries)
             ]
             weight = 1.0 if weights[name] is None else float(weights[name])
+            loss = None if chosen is None else _loss(chosen)
+            probabilities.check_loss(loss, outputs[name], name)
+            for _, metric, _ in found:
+                probabilities.check_metric(metric, outputs[name])
             bound.append(
                 Output(
                     name,
-                    None if chosen is None else _loss(chosen),
+                    loss,
                     weight,
                     _last(outputs[name]),
                     found,
@@ -152,7 +156,8 @@ class Objective:
         named = match(y, {o.name: None for o in self.outputs}, argument)
         found: list[tuple[Any, int, str, tuple[int, ...]]] = []
         for output in self.outputs:
-            if "sparse_categorical" in str(getattr(output.loss, "name", "")):
+            sparse = "sparse_categorical" in str(getattr(output.loss, "name", ""))  # Keras's
+            if sparse or getattr(output.loss, "class_numbers", False):
                 ignored = getattr(output.loss, "ignore_class", None)
                 allowed = () if ignored is None else (int(ignored),)
                 label = f"{argument}[{output.name!r}]" if output.name else argument

@@ -66,6 +66,14 @@ class Seeds:
             self._most_calls = max(self._most_calls, self._calls)
             self._calls = before
 
+    def mark(self) -> int:
+        """Where the numbering stands, for `rewind`."""
+        return self._calls
+
+    def rewind(self, mark: int) -> None:
+        """Goes back to a mark: the same calls then draw the same seeds again."""
+        self._calls = self._most_calls = mark
+
     def parts_done(self) -> None:
         """Ends the numbering of parts."""
         self._calls = max(self._most_calls, self._calls)

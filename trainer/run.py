@@ -16,7 +16,7 @@ from trainer.calls import Call, Goal, Position
 from trainer.data.segment import Segment, Source
 from trainer.interrupt import Interrupt
 from trainer.loop import Columns, Loop
-from trainer.metrics.windows import Window
+from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Validation(NamedTuple):
         when: the trigger.
     """
 
-    evaluate: Callable[[Callable[[], bool]], dict[str, float] | None]
+    evaluate: Callable[[Callable[[], bool]], dict[str, Any] | None]
     when: Trigger
 
 
@@ -120,8 +120,8 @@ class FitRun:
         self._window = Window(task.metrics)
         self._pace = Pace()
         self._scalars: dict[str, float] = {}
-        self._validated: dict[str, float] = {}
-        self._closed: dict[str, float] = {}  # what the last boundary said
+        self._validated: dict[str, Any] = {}
+        self._closed: dict[str, Any] = {}  # what the last boundary said
         self._epoch_step = 0  # of the epoch that is reported, also when it has just ended
         self._owed: Owed | None = None
         self._stop: str | None = None
@@ -223,7 +223,7 @@ class FitRun:
         while done < segment.steps and not (self._stop or self._interrupt.wanted):
             n = min(segment.steps - done, loop.capacity, self._limit())
             begun, traces = time.perf_counter(), loop.traces
-            columns = loop(segment.args, done, n)
+            columns = loop(segment.args, done, n, self._window.sums)
             if not columns.steps:
                 return False  # a signal came before the first
             self._pace.add(columns.steps, time.perf_counter() - begun, loop.traces != traces)
@@ -314,9 +314,9 @@ class FitRun:
             if (self._saver.due(moment) or control.save) and not self._over():
                 self._save(moment, self._closed)
 
-    def _save(self, moment: Moment, logs: Mapping[str, float]) -> None:
+    def _save(self, moment: Moment, logs: Mapping[str, Any]) -> None:
         if self._saver is not None and self._started:
-            self._saver.save(moment, self.memory(), logs)
+            self._saver.save(moment, self.memory(), scalars(logs))
 
     def _moment(self, epoch_end: bool) -> Moment:
         position = self._position
@@ -330,7 +330,7 @@ class FitRun:
             step_seconds=self._pace.step_seconds,
         )
 
-    def _logs(self) -> dict[str, float]:
+    def _logs(self) -> dict[str, Any]:
         return {**self._window.values(), **self._scalars, **self._validated}
 
     def _report(self, since: int) -> Report:
@@ -341,8 +341,8 @@ class FitRun:
             epoch=position.epoch,
             epoch_end=position.epoch_step == 0 or self._goal.reached(position),
             steps=self._history.since(max(since, self.start_step)),
-            logs=self._logs(),
-            validation=dict(self._validated),
+            logs=scalars(self._logs()),
+            validation=scalars(self._validated),
             seconds=time.perf_counter() - self._begun,
             steps_per_second=1.0 / pace if pace else None,
             run=self,

@@ -23,12 +23,12 @@ from trainer.data.source import open_source
 from trainer.data.split import is_stream, split
 from trainer.fit import Fit
 from trainer.loop import Loop
-from trainer.metrics.windows import Window
+from trainer.metrics.windows import Window, scalars
 from trainer.programs import Programs
 from trainer.random import Seeds, fold, handed
 from trainer.run import Validation
 from trainer.supervised import Supervised
-from trainer.weights.export import export, servable
+from trainer.weights.saved_model import export, servable
 from trainer.weights.transfer import LaterWeights, save_weights
 
 _BUILD = -1  # the stream of seeds for initial weights, beside those of the steps
@@ -211,7 +211,7 @@ class Trainer:
                 self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
             session = self._session
             with session.open(self._position, say) if session else nullcontext():
-                call = self._fit.enter(source, asked, steps_per_epoch)
+                call = self._fit.enter(x, source, asked, steps_per_epoch)
                 self.history = call.history
                 if call.done:
                     say(f"fit is done already: {call.history}")
@@ -244,7 +244,7 @@ class Trainer:
         batch_size: int | None = None,
         sample_weight: Any = None,
         verbose: str | int = "auto",
-    ) -> dict[str, float]:
+    ) -> dict[str, Any]:
         """The loss and metrics over all of the data, exactly (float64 sums over all examples).
 
         Args:
@@ -255,7 +255,7 @@ class Trainer:
             verbose: 0 says nothing.
 
         Returns:
-            name -> value.
+            name -> value: a float, or an array from a metric of several values.
         """
         source = self._open(x, y, sample_weight, batch_size=batch_size)
         try:
@@ -269,7 +269,7 @@ class Trainer:
         finally:
             source.close()
         if verbose:
-            print("  ".join(f"{name}: {value:.6g}" for name, value in values.items()))
+            print("  ".join(f"{name}: {value:.6g}" for name, value in scalars(values).items()))
         return values
 
     def predict(self, x: Any, *, batch_size: int | None = None) -> Any:
@@ -368,11 +368,11 @@ class Trainer:
 
     def _evaluate(
         self, source: Source, repeats: int, stop: Callable[[], bool] = lambda: False
-    ) -> dict[str, float] | None:
+    ) -> dict[str, Any] | None:
         """The values over all of the source; None if `stop()` became true before its end."""
         window = Window(self.task.metrics)
         for loop, segment, first, n in self._calls("evaluate", source, repeats):
-            columns = loop(segment.args, first, n)
+            columns = loop(segment.args, first, n, window.sums)
             if columns.steps < n or stop():
                 return None
             window.add(columns.sums, columns.carried)

@@ -11,6 +11,7 @@ from benchmarks import harness, results, speed
         ("benchmarks", "--workload"),
         ("benchmarks.speed", "--rounds"),
         ("benchmarks.overhead", "--features"),
+        ("benchmarks.losses", "--vocabulary"),
         ("benchmarks.saving", "--every"),
     ],
 )
@@ -31,6 +32,7 @@ def test_help(run_module, module, flag):
         (["benchmarks.speed", "--workloads=digits,gtp"], "Did you mean 'gpt'?"),
         (["benchmarks.speed", "--contenders=keras"], "'keras' is not one of ours"),
         (["benchmarks.overhead", "--features=tensorbord"], "Did you mean 'tensorboard'?"),
+        (["benchmarks.losses", "--losses=hubre"], "Did you mean 'huber'?"),
         (["benchmarks.saving", "--savers=orbit"], "'orbit' is not one of ours_checkpoint"),
         (["benchmarks.compare", "one.json"], "give two results files"),
     ],

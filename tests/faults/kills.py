@@ -18,7 +18,7 @@ import time
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from trainer.checkpoint.certify import certify
+from trainer.checkpoint.proof import certify
 
 JOBS = ("cnn", "lstm", "gan")
 MODES = ("graph", "step", "loop")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.checkpoint import load_weights
+from trainer.weights import load_weights
 
 
 def run(layer, x, training, variables):

@@ -8,18 +8,37 @@ import tensorflow as tf
 
 import losses
 
+NEEDED = {"label_aware_margin": {"class_counts": [1, 2]}}  # arguments without a default
+
 
 @pytest.mark.parametrize("name", losses.names())
-def test_every_name_in_both_spellings_is_keras_s_class(name):
-    loss = losses.get(name)
-    assert type(losses.get(type(loss).__name__)) is type(loss)
-    theirs = getattr(keras.losses, type(loss).__name__)()
-    assert (loss.name, loss.reduction) == (theirs.name, theirs.reduction)
+def test_every_name_in_both_spellings_is_the_class_and_keras_s_if_it_has_one(name):
+    config = NEEDED.get(name, {})
+    loss = losses.get({"class_name": name, "config": config})
+    again = losses.get({"class_name": type(loss).__name__, "config": config})
+    assert type(again) is type(loss)
+    assert loss.reduction == "sum_over_batch_size"
+    theirs = getattr(keras.losses, type(loss).__name__, None)
+    assert loss.name == (theirs().name if theirs else name)
+    if not config:
+        assert type(losses.get(name)) is type(loss)
+
+
+def test_keras_has_no_loss_that_is_missing_here():
+    theirs = {
+        name
+        for name, value in vars(keras.losses).items()
+        if isinstance(value, type) and issubclass(value, keras.losses.Loss)
+    }
+    assert theirs - set(losses.__all__) == set()
 
 
 def test_every_public_class_has_a_name():
     public = {name for name in losses.__all__ if isinstance(getattr(losses, name), type)}
-    named = {type(losses.get(name)).__name__ for name in losses.names()}
+    named = {
+        type(losses.get({"class_name": name, "config": NEEDED.get(name, {})})).__name__
+        for name in losses.names()
+    }
     assert named == public - {"Loss", "FunctionLoss"}
 
 

@@ -80,3 +80,26 @@ def test_extremes():
 def test_delta_must_be_positive():
     with pytest.raises(ValueError, match="delta=0 "):
         losses.Huber(0)
+
+
+def test_pinball_is_lowest_at_the_quantile(rng):
+    sample = np.sort(rng.normal(size=200)).astype("f")
+    for q in (0.1, 0.5, 0.9):
+        values = [
+            np.mean(losses.pinball(sample[:, None], np.full([200, 1], guess), q))
+            for guess in sample
+        ]
+        assert abs(np.argmin(values) - q * 200) <= 1
+
+
+def test_pinball_of_several_quantiles_is_the_mean_of_each(rng):
+    q = (0.1, 0.5, 0.8)
+    y, p = rng.normal(size=6), rng.normal(size=(6, 3))
+    each = [losses.pinball(y[:, None], p[:, i : i + 1], q[i]) for i in range(3)]
+    for target in (y, y[:, None], np.repeat(y[:, None], 3, 1)):
+        found = losses.Pinball(q).call(target, p)
+        np.testing.assert_allclose(found, np.mean(each, 0), rtol=1e-5)
+    with pytest.raises(ValueError, match="must have one prediction for each"):
+        losses.pinball(y, p[:, :2], q)
+    with pytest.raises(ValueError, match=r"quantile=1.0 must lie between 0 and 1"):
+        losses.Pinball(1.0)

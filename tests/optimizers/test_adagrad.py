@@ -1,42 +1,33 @@
-"""Adagrad and Adadelta against Keras, and the rules against their formulas."""
+"""Adagrad against Keras, and the rule against the formula."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import tensorflow as tf
 
 import optimizers
 
 EPS, LR = 1e-7, 0.01
 
 
-@pytest.mark.parametrize(
-    ("name", "config"),
-    [
-        ("Adagrad", {"learning_rate": 0.1}),
-        ("Adadelta", {"learning_rate": 1.0}),
-    ],
-)
-def test_equals_keras(name, config, equals_keras):
-    equals_keras(name, config)
+def test_equals_keras(equals_keras):
+    equals_keras("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.2})
 
 
-def test_adagrad_and_adadelta(state, single, near):
-    g, m, _ = state
-    tg, tm, tv = single(*state)
+def test_adagrad(state, single, near):
+    g, _, _ = state
+    tg, _, tv = single(*state)
     total = state[2] + g**2
     near(
-        optimizers.adagrad_step(tg, tv, learning_rate=LR, epsilon=EPS),
-        LR * g / np.sqrt(total + EPS),
+        optimizers.adagrad_step(tg, tv, learning_rate=LR, epsilon=0.1),
+        LR * g / np.sqrt(total + 0.1),
         total,
     )
-    deltas = np.abs(m)
-    squares = 0.95 * state[2] + 0.05 * g**2
-    delta = -np.sqrt(deltas + EPS) / np.sqrt(squares + EPS) * g
-    near(
-        optimizers.adadelta_step(tg, tv, tf.abs(tm), rho=0.95, epsilon=EPS),
-        delta,
-        squares,
-        0.95 * deltas + 0.05 * delta**2,
-    )
+
+
+def test_the_papers_epsilon(equals_numpy):
+    def rule(t, w, g, s):
+        s["a"] = s.get("a", 0.0) + g**2
+        return w - 0.1 * g / (np.sqrt(s["a"]) + 0.01)
+
+    make = lambda: optimizers.Adagrad(0.1, 0.0, 0.01, paper=True)  # noqa: E731
+    equals_numpy(make, rule, modes=(False,))

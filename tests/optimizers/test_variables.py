@@ -6,6 +6,11 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+import tensorflow as tf
+
+from optimizers import variables
+
 SCRIPT = """
 import numpy as np
 import tensorflow as tf
@@ -18,6 +23,11 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 cases = {
     "adam": lambda: optimizers.Adam(0.1, weight_decay=0.1, use_ema=True),
     "nadam": lambda: optimizers.Nadam(0.1, global_clipnorm=1.0),
+    "wrapped": lambda: optimizers.EMA(
+        optimizers.Lookahead(optimizers.SkipNotFinite(optimizers.Prodigy(initial_d=0.1)), 2)
+    ),
+    "groups": lambda: optimizers.Groups({"...": optimizers.Accumulate(optimizers.SOAP(), 2)}),
+    "free": lambda: optimizers.ScheduleFreeAdamW(0.1, paper=True),
 }
 for name, make in cases.items():
     single, alone = tf.Variable([1.0, 2.0]), make()
@@ -45,7 +55,8 @@ for name, make in cases.items():
     body(tf.constant(0))  # outside the strategy: the variables still know their copies
     for copy in strategy.experimental_local_results(weight):
         np.testing.assert_allclose(copy, single, rtol=2e-6, err_msg=name)
-    assert [int(v) for v in strategy.experimental_local_results(optimizer.iterations)] == [6, 6]
+    made = [int(v) for v in strategy.experimental_local_results(optimizer.iterations)]
+    assert made == [int(alone.iterations)] * 2, name
 print("same")
 """
 
@@ -56,3 +67,20 @@ def test_two_replicas_equal_one():
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.stdout.strip().endswith("same"), done.stderr[-3000:]
+
+
+def test_patterns_and_names_that_come_near():
+    names = ["encoder/kernel", "encoder/bias", "head/kernel"]
+    assert variables.found_in("kernel$", names, "groups") == [0, 2]
+    with pytest.raises(ValueError, match=r"groups: 'kernal\$' is found.*did you mean '.*/kernel'"):
+        variables.found_in("kernal$", names, "groups")
+    assert variables.near("zzz", names) == f"the names are {names}."
+    assert variables.near("^hed/kernel$", names).startswith("did you mean 'head/kernel'")
+
+
+def test_gradients_are_matched_to_variables():
+    weights = [tf.Variable(1.0, name="a"), tf.Variable(2.0, name="b")]
+    ((gradient, variable),) = variables.matched([None, 3.0], weights)
+    assert gradient == 3.0 and variable is weights[1]
+    with pytest.raises(ValueError, match=r"every gradient is None.*\['a', 'b'\]"):
+        variables.matched([None, None], weights)

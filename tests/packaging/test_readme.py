@@ -13,14 +13,16 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), 
 @pytest.fixture(scope="module")
 def namespace(tmp_path_factory):
     """What the blocks have defined, after all of them have run in order."""
-    found = {}
-    for number, block in enumerate(BLOCKS, 1):
-        exec(compile(block, f"README.md block {number}", "exec"), found)
+    found = {"folder": tmp_path_factory.mktemp("readme")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(found["folder"])  # what the blocks write is written there
+        for number, block in enumerate(BLOCKS, 1):
+            exec(compile(block, f"README.md block {number}", "exec"), found)
     return found
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
 def test_the_ported_script_learns_and_says_what_the_text_says(namespace):
@@ -45,3 +47,11 @@ def test_the_callback_stops(namespace):
     history = trainer.fit(data, batch_size=8, epochs=3, callbacks=[stop], verbose=0)
     assert trainer.step == 200
     assert history.stopped.startswith("mean loss of 200 steps")
+
+
+def test_the_run_that_is_kept_goes_on(namespace):
+    x, overnight = namespace["x"], namespace["overnight"]
+    overnight.fit(x, x[:, :3], steps=overnight.step + 5, verbose=0)
+    assert [path.name for path in (namespace["folder"] / "runs" / "a").glob("0*")] == [
+        "000001-step-5"
+    ]

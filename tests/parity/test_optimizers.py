@@ -22,6 +22,12 @@ OPTIMIZERS = {
     "adagrad": ("Adagrad", {"learning_rate": 0.1}),
     "nadam": ("Nadam", {"learning_rate": 0.01}),
     "lion": ("Lion", {"learning_rate": 0.01}),
+    "adamax": ("Adamax", {"learning_rate": 0.01}),
+    "adadelta": ("Adadelta", {"learning_rate": 1.0}),
+    "ftrl": ("Ftrl", {"learning_rate": 0.1, "l2_regularization_strength": 0.01}),
+    "adafactor": ("Adafactor", {"learning_rate": 0.1}),
+    "lamb": ("Lamb", {"learning_rate": 0.01}),
+    "muon": ("Muon", {"learning_rate": 0.01}),
 }
 
 

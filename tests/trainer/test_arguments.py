@@ -15,7 +15,7 @@ Y = np.arange(20) % 4
 
 
 def _model():
-    return layers.Sequential([layers.Dense(4)])
+    return layers.Sequential([layers.Dense(4, activation="softmax")])
 
 
 def _trainer(**options):

@@ -90,7 +90,7 @@ def test_several_optimizers_and_random_numbers(linear, sgd, data, jit):
             history = trainer.fit(*data, batch_size=8, steps=steps, verbose=0)
         return task, history
 
-    (one, history), (two, _), (other, _) = train(3), train(3, cuts=(4, 10, 7)), train(4)
+    (one, history), (two, _), (other, _) = train(3), train(3, cuts=(4, 14, 21)), train(4)
     np.testing.assert_array_equal(one.a.w, two.a.w)
     np.testing.assert_array_equal(one.b.w, two.b.w)
     assert not np.array_equal(one.a.w, other.a.w)

@@ -26,16 +26,16 @@ def source(data):
 def test_a_new_call_closes_the_open_epoch_only_where_epochs_are_asked_for(source):
     position = Position(step=10, epoch=1, epoch_step=3, taken=3)
     fit = Fit(None, None, position, None)
-    call = fit.enter(source, {"steps": 20}, None)
+    call = fit.enter(None, source, {"steps": 20}, None)
     assert call.start == position == Position(10, 1, 3, 0)
-    fit.enter(source, {"epochs": 2}, None)
+    fit.enter(None, source, {"epochs": 2}, None)
     assert position == Position(10, 2, 0, 0)
 
 
 def test_a_goal_that_lies_behind_is_refused(source):
     fit = Fit(None, None, Position(step=10), None)
     with pytest.raises(ValueError, match=r"steps=10, and training stands at step 10 already"):
-        fit.enter(source, {"steps": 10}, None)
+        fit.enter(None, source, {"steps": 10}, None)
 
 
 SCRIPT = """

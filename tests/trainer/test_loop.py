@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.loop import Loop, StepOutput
+from trainer.metrics.windows import Window
 from trainer.sums import Sums
 
 MODES = ["graph", "step", "loop"]
@@ -25,7 +26,14 @@ def _make(mode, capacity=16):
 
     def step(batch, number):
         w.assign(0.9 * w + 0.1 * tf.reduce_mean(batch, 0) + 1e-3 * tf.cast(number, tf.float32))
-        sums = {"loss": Sums.of(batch @ w[:, None]), "table": tf.cast(tf.round(batch[0]), tf.int32)}
+        sums = {
+            "loss": Sums.of(batch @ w[:, None]),
+            "table": {
+                "whole": tf.cast(tf.round(batch[0]), tf.int32),
+                # Of such different sizes that the order of additions shows in float64.
+                "real": batch[0] * tf.pow(10.0, 15.0 * batch[1] - 5.0),
+            },
+        }
         return StepOutput(sums, {"number": tf.cast(number, tf.float32)}, ())
 
     return Loop(step, _fetch, 4, counter=counter, mode=mode, capacity=capacity), w, counter
@@ -33,37 +41,62 @@ def _make(mode, capacity=16):
 
 def _run(mode, cuts):
     loop, w, counter = _make(mode)
-    at, columns = 0, []
+    at, columns, carried = 0, [], {"unknown": 1.0}
     for n in cuts:
-        columns.append(loop((tf.constant(DATA),), at, n))
-        at += n
+        columns.append(loop((tf.constant(DATA),), at, n, carried))
+        at, carried = at + n, columns[-1].carried
     totals = np.concatenate([c.sums["loss"].total for c in columns])
     numbers = np.concatenate([c.scalars["number"] for c in columns])
-    table = sum(c.carried["table"] for c in columns)
-    return w.numpy(), int(counter), totals, numbers, table, loop.traces
+    table = carried["table"]
+    return w.numpy(), int(counter), totals, numbers, table["whole"], table["real"], loop.traces
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_cuts_do_not_change_bits_or_retrace(mode):
-    """16 steps in one call or in 5 + 1 + 10, bit for bit, with one trace."""
-    whole, cut = _run(mode, [16]), _run(mode, [5, 1, 10])
-    for a, b in zip(whole, cut, strict=True):
-        np.testing.assert_array_equal(a, b)
+    """16 steps in one call, in 5 + 1 + 10 or one by one, bit for bit, with one trace."""
+    whole = _run(mode, [16])
+    for cuts in ([5, 1, 10], [1] * 16):
+        for a, b in zip(whole, _run(mode, cuts), strict=True):
+            np.testing.assert_array_equal(a, b)
     assert whole[-1] == 1
     np.testing.assert_array_equal(whole[3], np.arange(16))
     assert whole[1] == 16
 
 
 def test_modes_agree_with_numpy():
-    w, expected = np.array([1.0, 2.0, 3.0]), []
+    w, expected, real = np.array([1.0, 2.0, 3.0]), [], 0.0
     for i in range(16):
         w = 0.9 * w + 0.1 * DATA[i].mean(0) + 1e-3 * i
         expected.append(np.sum(DATA[i] @ w))
+        real += DATA[i, 0] * 10.0 ** (15.0 * DATA[i, 1].astype(float) - 5.0)
     for mode in MODES:
         found = _run(mode, [16])
         np.testing.assert_allclose(found[0], w, rtol=1e-5)
         np.testing.assert_allclose(found[2], expected, rtol=1e-4, atol=1e-5)
         np.testing.assert_array_equal(found[4], np.round(DATA[:16, 0]).astype(int).sum(0))
+        np.testing.assert_allclose(found[5], real, rtol=1e-4)
+
+
+def test_carried_counts_stay_exact_beyond_float32():
+    """As after 2**40 updates, where float32 would swallow each further one."""
+    loop, *_ = _make("loop")
+    start = {"table": {"whole": np.full(3, 2.0**40), "real": np.zeros(3)}}
+    found = loop((tf.constant(DATA),), 0, 16, start).carried["table"]["whole"]
+    np.testing.assert_array_equal(found - 2.0**40, np.round(DATA[:16, 0]).astype(int).sum(0))
+
+
+def test_a_window_from_a_checkpoint_goes_on_with_the_same_bits():
+    loop, *_ = _make("graph")
+    args, window, resumed = (tf.constant(DATA),), Window(), Window()
+    for first, n in ((0, 7), (7, 9)):
+        columns = loop(args, first, n, window.sums)
+        window.add(columns.sums, columns.carried)
+        if first == 0:
+            resumed.load_memory(window.memory())
+            kept = loop(args, 7, 9, resumed.sums).carried  # carries do not touch the model
+    resumed.add({}, kept)
+    for a, b in zip(*map(tf.nest.flatten, (window.sums["table"], kept["table"])), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_xla_compiles_each_loop_once_whatever_n_and_start_are():

@@ -163,3 +163,12 @@ def test_classes_are_refused_where_objects_are_wanted():
         _bound(Y, P, loss=losses.MeanSquaredError)
     with pytest.raises(TypeError, match="neither a loss"):
         _bound(Y, P, loss=3)
+
+
+@pytest.mark.parametrize(
+    "loss", [losses.CategoricalGeneralizedCrossEntropy(), losses.LabelAwareMargin([1, 2, 3])]
+)
+def test_losses_of_class_numbers_say_so(loss):
+    objective = Objective(loss)
+    objective.bind(tf.constant([0, 1]), tf.fill([2, 3], 1 / 3), None)
+    assert objective.integer_targets("labels", "y") == [("labels", 3, "y", ())]

@@ -69,3 +69,22 @@ def test_a_source_is_handed_for_a_while_only():
         assert not hasattr(plain, "seed_source")
         raise RuntimeError("inside")
     assert module.seed_source is None
+
+
+def test_a_second_look_draws_the_same_and_then_goes_on():
+    seeds = Seeds(5, 3)
+    seeds.next()
+    mark = seeds.mark()
+
+    def look():
+        with seeds.part(0):
+            first = [seeds.next().numpy(), seeds.next().numpy()]
+        with seeds.part(1):
+            second = [seeds.next().numpy()]
+        seeds.parts_done()
+        return np.stack(first + second)
+
+    once = look()
+    seeds.rewind(mark)
+    np.testing.assert_array_equal(look(), once)
+    assert not any((seeds.next().numpy() == row).all() for row in once)

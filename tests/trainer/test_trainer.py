@@ -227,6 +227,22 @@ def test_an_endless_stream_needs_a_length():
     assert trainer.step == 17
 
 
+def test_an_endless_stream_goes_on_from_fit_to_fit_and_another_begins():
+    """The loss of a model that stays 0 tells which batch was read."""
+
+    def endless():
+        numbers = tf.data.Dataset.counter().map(lambda i: tf.cast(i, tf.float32))
+        return numbers.map(lambda i: (tf.zeros([2, 1]), tf.fill([2, 1], i)))
+
+    model = layers.Sequential([layers.Dense(1)])
+    trainer = Trainer(model, loss="mean_squared_error", optimizer=optimizers.SGD(0.0), jit=False)
+    data = endless()
+    seen = [trainer.fit(data, epochs=2, steps_per_epoch=2, verbose=0).steps["loss"]]
+    for x in (data, endless(), data):
+        seen.append(trainer.fit(x, steps=trainer.step + 2, verbose=0).steps["loss"])
+    assert [np.sqrt(loss).tolist() for loss in seen] == [[0, 1, 2, 3], [4, 5], [0, 1], [0, 1]]
+
+
 def test_bytes_stay_bytes_until_the_batch():
     """uint8 images are kept as they are on the device; the model makes them floats."""
     x = np.random.default_rng(0).integers(0, 256, (40, 4, 4), dtype=np.uint8)

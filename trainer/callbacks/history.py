@@ -12,15 +12,16 @@ class History:
     """What one call of fit recorded.
 
     Attributes:
-        history: name -> list of epoch values, as in Keras. A value that some epochs do not have
-            (a validation every second epoch) has a shorter list.
+        history: name -> list of epoch values, as in Keras: floats, or arrays from a metric of
+            several values. A value that some epochs do not have (a validation every second epoch)
+            has a shorter list.
         epoch: the epochs recorded, counted from 0 as in Keras.
         epoch_steps: the step at which each of them ended.
         stopped: why the run ended before it was asked to, or None.
     """
 
     def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
+        self.history: dict[str, list[Any]] = {}
         self.epoch: list[int] = []
         self.epoch_steps: list[int] = []
         self.stopped: str | None = None
@@ -67,7 +68,7 @@ class History:
         for name in self._columns.keys() - columns.keys():
             self._columns[name].extend(np.full(n, np.nan))
 
-    def add_epoch(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
+    def add_epoch(self, epoch: int, step: int, logs: Mapping[str, Any]) -> None:
         """Adds the values of an epoch that has ended.
 
         Args:
@@ -79,7 +80,7 @@ class History:
         self.epoch.append(max(epoch - 1, follows))  # a last, unfinished epoch counts as one
         self.epoch_steps.append(step)
         for name, value in logs.items():
-            self.history.setdefault(name, []).append(float(value))
+            self.history.setdefault(name, []).append(value if np.ndim(value) else float(value))
 
     def memory(self) -> dict[str, Any]:
         """Everything recorded, for a checkpoint; its arrays are views that stay as they are."""
@@ -111,6 +112,7 @@ class History:
         lines = [
             f"{name} {values[0]:.4g}" + (f" -> {values[-1]:.4g}" if len(values) > 1 else "")
             for name, values in self.history.items()
+            if not np.ndim(values[0])
         ]
         return f"History({head}{': ' if lines else ''}{', '.join(lines)})"
 

@@ -203,7 +203,8 @@ def _check(callback: Any, argument: str) -> None:
 
 def _check_monitors(callback: Callback, run: Run) -> None:
     for name in callback.monitors:
-        if name in run.names:
+        stem, _, entry = name.rpartition("_")
+        if name in run.names or (entry.isdigit() and stem in run.names):  # of several values
             continue
         near = difflib.get_close_matches(name, run.names, n=2)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

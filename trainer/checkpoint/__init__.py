@@ -1,6 +1,5 @@
 """Checkpoints: when they are taken, the store that keeps them, and runs that go on from one."""
 
-from trainer.checkpoint.certify import Certificate, certify
 from trainer.checkpoint.errors import (
     CheckpointError,
     CheckpointWriteError,
@@ -8,6 +7,7 @@ from trainer.checkpoint.errors import (
     StoreInUseError,
 )
 from trainer.checkpoint.manifest import Manifest
+from trainer.checkpoint.proof import Certificate, certify
 from trainer.checkpoint.retention import Entry, Retention
 from trainer.checkpoint.settings import Checkpoint
 from trainer.checkpoint.store import Content, Found, SetAside, Store

@@ -18,6 +18,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 CHECKSUM = "manifest.json.sha256"
 DATA = "state"  # the prefix of the files that TensorFlow writes
+INDEX = f"{DATA}.index"
 MAX_BYTES = 64 * 2**20  # of a manifest
 MAX_VALUES = 200_000
 MAX_FILES = 4096
@@ -208,6 +209,8 @@ def _read(fields: Any) -> Manifest:
         _file_name(name): Digest(**_entry(file, Digest, f"files[{name!r}]"))
         for name, file in _object(fields, "files", MAX_FILES).items()
     }
+    if INDEX not in files:
+        raise ValueError(f"files lacks {INDEX}")
     values = {
         check_name(name): _value(value, f"values[{name[:80]!r}]")
         for name, value in _object(fields, "values", MAX_VALUES).items()

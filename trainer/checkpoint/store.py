@@ -141,6 +141,7 @@ class Store(Checkpoints):
             CheckpointError: one cannot be read just now, so nothing can be said of it.
         """
         corrupt: list[tuple[str, str]] = []
+        removed = False
         for name in reversed(self.names()):
             try:
                 manifest = self.verify(name)
@@ -150,7 +151,8 @@ class Store(Checkpoints):
             except CheckpointError:
                 if self._exists(name):
                     raise
-                continue  # its writer has removed it meanwhile
+                removed = True  # by its writer, meanwhile
+                continue
             moved = [self.set_aside(bad) if self._lock.taken else None for bad, _ in corrupt]
             aside = (SetAside(*bad, to) for bad, to in zip(corrupt, moved, strict=True))
             return Found(name, manifest, tuple(aside))
@@ -160,7 +162,7 @@ class Store(Checkpoints):
                 "move them away or choose another folder.\n"
                 + "\n".join(f"  {reason}" for _, reason in corrupt)
             )
-        return None
+        return self.newest() if removed else None  # its writer has put newer ones in place
 
     # Writing.
 
@@ -186,8 +188,12 @@ class Store(Checkpoints):
                 self._write_manifest(folder, manifest)
                 if not self._files.remote:
                     manifest = self._put_in_place(folder, manifest)
-            except BaseException:
+            except BaseException as error:
                 self._clear(folder)
+                if type(error) in (CheckpointError, CorruptCheckpointError):
+                    raise CheckpointWriteError(
+                        f"{self.directory}: what was just written cannot be read back: {error}"
+                    ) from error
                 raise
         self._serial, name = manifest.serial, _name(manifest.serial, manifest.step)
         self._entries[name] = Entry(name, manifest.step, manifest.metrics)

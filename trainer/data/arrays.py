@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.chunks import Chunk, ChunkReader, Cursor, Slab, fetch_step
-from trainer.data.convert import final_dtype, place, spec_of
+from trainer.data.convert import final_dtype, names_of, place, spec_of
 from trainer.data.exactness import Exactness
-from trainer.data.fingerprint import of_rows, spec_lines
+from trainer.data.fingerprint import spec_lines
+from trainer.data.hashes import of_rows
 from trainer.data.segment import Fetch, Segment
 from trainer.random import permutation
 
@@ -84,7 +85,7 @@ class ResidentArrays:
         return _EXACT
 
     def fingerprint(self) -> dict[str, Any]:
-        """Numbers, order and sampled values (see `fingerprint.of_rows`); as of `LargeArrays`."""
+        """Numbers, order and sampled values (see `hashes.of_rows`); as of `LargeArrays`."""
         if self._fingerprint is None:
             if self._seed is not None:
                 leaves = [[leaf] for leaf in tf.nest.flatten(self._whole)]
@@ -144,7 +145,7 @@ class LargeArrays:
         return _EXACT
 
     def fingerprint(self) -> dict[str, Any]:
-        """Numbers, order and sampled values (see `fingerprint.of_rows`); as of `ResidentArrays`."""
+        """Numbers, order and sampled values (see `hashes.of_rows`); as of `ResidentArrays`."""
         if self._fingerprint is None:
             leaves = tf.nest.flatten(self._batch)
             self._fingerprint = _fingerprint(
@@ -175,6 +176,7 @@ def _fingerprint(
     read: Callable[[int, int, int], Any],
 ) -> dict[str, Any]:
     """The same for arrays on the device and on the host: their batches are the same."""
+    hashes = of_rows(source.element_spec, n, read)
     return {
         "kind": "arrays",
         "spec": spec_lines(source.element_spec),
@@ -183,7 +185,7 @@ def _fingerprint(
         "batches": source.steps_per_epoch,
         "shuffle": seed is not None,
         "seed": seed,  # None where it decides nothing
-        "values": of_rows(source.element_spec, n, read),
+        "values": dict(zip(names_of(source.element_spec, "batch"), hashes, strict=True)),
     }
 
 

@@ -12,8 +12,9 @@ import tensorflow as tf
 from trainer.data.chunks import Run
 from trainer.data.convert import names_of
 from trainer.data.exactness import Exactness, of_dataset
-from trainer.data.fingerprint import digest, of_pipeline
-from trainer.data.pipeline import fresh_copy, may_reshuffle, read, steps_of
+from trainer.data.fingerprint import of_pipeline
+from trainer.data.hashes import of_arrays
+from trainer.data.pipeline import Pipeline, may_reshuffle, read
 
 GROUP_BYTES = (
     1 << 20
@@ -94,11 +95,11 @@ class DatasetPull:
         """The pipeline in words, and the first batch's hash if it comes again."""
         found: dict[str, Any] = {"kind": "function of a dataset" if self._remake else "dataset"}
         found["batches"] = self.batches
-        graph, _ = read(self._dataset)
-        if graph is not None:
-            found |= of_pipeline(graph)
+        pipeline, _ = read(self._dataset)
+        if pipeline is not None:
+            found |= of_pipeline(pipeline)
         if self.exactness().level == "exact":
-            found["first batch"] = digest(leaf[0] for leaf in self.first())
+            found["first batch"] = of_arrays(leaf[0] for leaf in self.first())
         return found
 
     def _open(self, epoch: int, start: int) -> Iterator[Run]:
@@ -134,35 +135,29 @@ class Passes:
     def __init__(self, dataset: tf.data.Dataset) -> None:
         self._dataset = self._current = dataset
         self._made = 0  # iterators made on the current one
-        self._again = self._own = False
+        self._again = False
+        self._pipeline: Pipeline | None = None  # what copies are made of
         self.alike = not may_reshuffle(dataset)
-        graph, _ = (None, "") if self.alike else read(dataset)
-        if graph is None:
+        pipeline, _ = (None, "") if self.alike else read(dataset)
+        if pipeline is None:
             return  # as TensorFlow does it: exactness() then promises less
-        shuffles = [step for step in steps_of(graph) if step.reshuffles]
+        shuffles = [step for step in pipeline.steps() if step.reshuffles]
         self.alike = not shuffles
-        if shuffles and (copy := fresh_copy(graph, dataset.element_spec)) is not None:
-            self._current, self._own = copy, True
+        if shuffles and (copy := pipeline.fresh()) is not None:
+            self._current, self._pipeline = copy, pipeline
             self._again = any(step.again for step in shuffles)
 
     def open(self, epoch: int) -> tf.data.Dataset:
         """The dataset on which one iterator is to be made: that of pass `epoch`."""
         if self.alike:
             return self._dataset
-        if self._again:
-            return self._copy(epoch)
-        if self._made > epoch and self._own:
-            self._current, self._made = self._copy(0), 0
+        if self._pipeline is not None and (self._again or self._made > epoch):
+            self._current = self._pipeline.fresh(epoch if self._again else 0)
+            self._made = epoch if self._again else 0
         for _ in range(self._made, epoch):
             iter(self._current)
         self._made = max(self._made, epoch) + 1
         return self._current
-
-    def _copy(self, epoch: int) -> tf.data.Dataset:
-        graph, _ = read(self._dataset)
-        copy = fresh_copy(graph, self._dataset.element_spec, epoch)
-        assert copy is not None  # it was copied before
-        return copy
 
 
 def drop(runs: Iterable[Run], batches: int) -> Iterator[Run]:

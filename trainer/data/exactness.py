@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry  # no public way to an op's definition
 
-from trainer.data.pipeline import Step, read, steps_of
+from trainer.data.pipeline import Step, read
 
 _PYTHON = {"PyFunc", "PyFuncStateless", "EagerPyFunc", "GeneratorDataset"}
 _GENERATORS = {"RngReadAndSkip", "RngSkip", "NonDeterministicInts"}
@@ -70,8 +70,8 @@ def of_dataset(dataset: tf.data.Dataset, argument: str) -> Exactness:
         dataset: the pipeline.
         argument: its name in messages.
     """
-    graph, why = read(dataset)
-    if graph is None:
+    pipeline, why = read(dataset)
+    if pipeline is None:
         return Exactness(
             "counted",
             f"{argument} is a dataset that cannot be looked into: {why}. Pass arrays as such, "
@@ -79,7 +79,7 @@ def of_dataset(dataset: tf.data.Dataset, argument: str) -> Exactness:
         )
     options = dataset.options().deterministic
     found: dict[str, list[str]] = {"refused": [], "counted": []}
-    for step in steps_of(graph):
+    for step in pipeline.steps():
         doubt = _order(step, options) or _randomness(step) or _state(step)
         if doubt is not None and doubt.reason not in found[doubt.level]:
             found[doubt.level].append(doubt.reason)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from trainer.data.convert import names_of
-from trainer.data.pipeline import Step, functions_of, steps_of, value_of
-
-READ_BYTES = 8 << 20  # of the values of arrays: all of smaller ones; 10 ms on the slower machines
-BLOCKS = 64
-_STRING_BYTES = 32  # guessed
+from trainer.data.hashes import short
+from trainer.data.pipeline import Pipeline, Step, functions_of, tensor_of, value_of
 
 # Of a pipeline: what changes its speed and not its batches, and what is named anew in each process.
 _PLUMBING = {
@@ -45,48 +41,8 @@ def spec_lines(spec: Any) -> list[list[Any]]:
     ]
 
 
-def digest(arrays: Iterable[Any]) -> str:
-    """A hash of arrays: dtypes, shapes and all values."""
-    state = hashlib.sha256()
-    for array in arrays:
-        _update(state, np.asarray(array))
-    return state.hexdigest()[:32]
-
-
-def of_rows(spec: Any, n: int, rows: Callable[[int, int, int], Any]) -> dict[str, str]:
-    """A hash of each array of `n` rows: of dtype, shape, and blocks of its rows.
-
-    At most `READ_BYTES` are read of all arrays together. Small ones (labels, weights) come first
-    and are read whole; of a larger one, `BLOCKS` blocks of rows that lie evenly spread, the first
-    and the last row among them. So a change between the blocks goes unseen: of 200 MB, one row in
-    25 is read. Other data, another preprocessing, another order of the rows is seen.
-
-    Args:
-        spec: nest of `tf.TensorSpec` of a batch.
-        n: how many rows there are.
-        rows: `rows(leaf, start, stop)` gives these rows of the leaf of that number.
-    """
-    leaves = tf.nest.flatten(spec)
-    sizes = [
-        int(np.prod(leaf.shape[1:], dtype=np.int64)) * (leaf.dtype.size or _STRING_BYTES)
-        for leaf in leaves
-    ]
-    left, blocks = READ_BYTES, {}
-    for k, at in enumerate(sorted(range(len(leaves)), key=lambda at: sizes[at])):
-        share = left // (len(leaves) - k)
-        blocks[at] = _blocks(n, max(sizes[at], 1), share)
-        left -= sum(stop - start for start, stop in blocks[at]) * sizes[at]
-    found = {}
-    for at, name in enumerate(names_of(spec, "batch")):
-        state = hashlib.sha256(repr((n, spec_lines(leaves[at]))).encode())
-        for start, stop in blocks[at]:
-            _update(state, np.asarray(rows(at, start, stop)))
-        found[name] = state.hexdigest()[:32]
-    return found
-
-
-def of_pipeline(graph: Any) -> dict[str, Any]:
-    """What a tf.data graph does, in the words that are the same in every process.
+def of_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+    """What a tf.data pipeline does, in the words that are the same in every process.
 
     Names, counters and handles are left out, and so is what only changes the speed (`prefetch`,
     `cache`, options, the number of threads). Of files, the names without their folders count.
@@ -95,9 +51,9 @@ def of_pipeline(graph: Any) -> dict[str, Any]:
         "pipeline": a line for each dataset. "operations": how many of each type the functions of
         the pipeline hold.
     """
-    library = {function.signature.name: function for function in graph.library.function}
+    library = {function.signature.name: function for function in pipeline.graph.library.function}
     lines, operations = [], Counter[str]()
-    for step in steps_of(graph):
+    for step in pipeline.steps():
         if step.caller:
             operations[step.op] += step.op not in ("Const", "Identity", "NoOp")
         elif "Table" in step.op or ("Dataset" in step.op and step.op not in _PLUMBING):
@@ -128,32 +84,10 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
         lines += compare(before, after) if compare and both else [_two(key, before, after)]
     if not lines:  # else they follow from what is told already
         lines += _compare_values(recorded.get("values") or {}, now.get("values") or {})
-        if recorded.get("first batch") != now.get("first batch"):
+        old, new = recorded.get("first batch"), now.get("first batch")
+        if old != new and None not in (old, new):  # None: it does not come again
             lines.append("first batch: it holds other values than in the checkpoint")
     return lines
-
-
-def _update(state: Any, array: np.ndarray) -> None:
-    if array.dtype.kind in "OUS":
-        words = [v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel()]
-        lengths = np.array([len(word) for word in words], np.int64)
-        state.update(repr(("string", array.shape)).encode())
-        state.update(lengths.tobytes() + b"".join(words))
-        return
-    state.update(repr((array.dtype.name, array.shape)).encode())
-    state.update(np.ascontiguousarray(array).tobytes())
-
-
-def _blocks(n: int, row_bytes: int, budget: int) -> list[tuple[int, int]]:
-    """Blocks of rows of about `budget` bytes, the first and the last row among them."""
-    if n * row_bytes <= budget:
-        return [(0, n)]
-    count = max(2, min(BLOCKS, budget // row_bytes, n))
-    size = min(max(1, budget // (count * row_bytes)), n // count)
-    if size == 0:
-        return [(0, n)]
-    starts = np.linspace(0, n - size, count).astype(np.int64)
-    return [(int(start), int(start) + size) for start in starts]
 
 
 def _line(step: Step, library: Mapping[str, Any]) -> str:
@@ -179,32 +113,27 @@ def _attributes(node: Any) -> list[tuple[str, str]]:
         value = node.attr[name]
         told = name.startswith("_") or name in _SPEED | _NAMES or value.HasField("tensor")
         if not (told or value.HasField("func") or value.list.func):
-            text = value.SerializeToString(deterministic=True)
             kind = value.WhichOneof("value")
-            if kind == "s":
-                found.append((name, value.s.decode(errors="replace")))
-            else:
-                plain = kind in ("i", "f", "b")
-                found.append((name, str(getattr(value, kind)) if plain else _short(text)))
+            if kind in ("i", "f", "b"):
+                shown = str(getattr(value, kind))
+            elif kind == "s":
+                shown = value.s.decode(errors="replace")
+            else:  # shapes, types, lists
+                shown = short(value.SerializeToString(deterministic=True))
+            found.append((name, shown))
     return found
 
 
 def _constant(tensor: Any) -> str:
+    shape = tf.TensorShape(tensor.tensor_shape).as_list()
+    kind = f"{tf.as_dtype(tensor.dtype).name}{shape}"
     if tensor.dtype == tf.string.as_datatype_enum:
-        files = [os.path.basename(value) for value in tensor.string_val]
-        return files[0].decode(errors="replace") if len(files) == 1 else _short(b"\0".join(files))
-    if tensor.dtype in (tf.resource.as_datatype_enum, tf.variant.as_datatype_enum):
-        return tf.as_dtype(tensor.dtype).name
+        names = [os.path.basename(text) for text in np.asarray(tensor_of(tensor)).flat]
+        return (
+            f"{kind} {short(repr(names).encode())}" if shape else names[0].decode("utf8", "replace")
+        )
     value = value_of(tensor)
-    if value is not None:
-        return str(value.tolist())
-    shape = [axis.size for axis in tensor.tensor_shape.dim]
-    # The bytes in place, without a copy, whose rows are of one byte.
-    data = np.frombuffer(tensor.tensor_content or tensor.SerializeToString(), np.uint8)
-    state = hashlib.sha256()
-    for start, stop in _blocks(len(data), 1, READ_BYTES):
-        state.update(data[start:stop].tobytes())
-    return f"{tf.as_dtype(tensor.dtype).name}{shape} {state.hexdigest()[:12]}"
+    return f"{kind} {short(tensor.SerializeToString())}" if value is None else str(value.tolist())
 
 
 def _function(name: str, library: Mapping[str, Any]) -> str:
@@ -214,20 +143,12 @@ def _function(name: str, library: Mapping[str, Any]) -> str:
         tensors = [_constant(node.attr["value"].tensor)] if node.op == "Const" else []
         inner = [_function(called, library) for called in functions_of(node) if called in library]
         entries.append(repr((node.op, _attributes(node), tensors, inner)))
-    return _short("\n".join(sorted(entries)).encode())
-
-
-def _short(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()[:12]
+    return short("\n".join(sorted(entries)).encode())
 
 
 def _two(key: str, before: Any, after: Any) -> str:
-    shown = ["nothing" if value is None else _shown(value) for value in (before, after)]
-    return f"{key}: {shown[0]} in the checkpoint, {shown[1]} now"
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)
+    old, new = ("nothing" if value is None else value for value in (before, after))
+    return f"{key}: {old} in the checkpoint, {new} now"
 
 
 def _compare_spec(before: list, after: list) -> list[str]:

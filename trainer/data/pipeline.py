@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry  # no public way to an op's definition
 
+from trainer.data.hashes import of_bytes
 from trainer.random import fold
 
-LARGEST = 256 << 20  # bytes of arrays in a pipeline that is read: a graph of 200 MB took 0.6 s
+LARGEST = 256 << 20  # bytes of arrays in a pipeline that is read: 200 MB take 1 s, once
+_LARGE = 1 << 16  # bytes of a constant that is taken out of the graph
 _SMALL = 64  # elements of a constant whose value is told
 
 # What may begin its input more than once in a pass, or not at all.
@@ -23,6 +27,7 @@ _REPEATING = {
 }
 _KEEPING = {"CacheDataset", "CacheDatasetV2", "SnapshotDataset", "SnapshotDatasetV2"}
 _COPIED_WHOLE = {"Const", "Identity", "_Retval", "HashTableV2", "LookupTableImportV2", "NoOp"}
+_HANDLES = (tf.resource.as_datatype_enum, tf.variant.as_datatype_enum)
 
 
 class Step(NamedTuple):
@@ -60,9 +65,62 @@ class Step(NamedTuple):
         return not self.caller and any(name in attrs and attrs[name].b for name in names)
 
 
-def read(dataset: tf.data.Dataset) -> tuple[Any, str]:
-    """The `GraphDef` of a dataset and "", or None and why it cannot be had."""
-    held = sum(_held(part) for part in _parts(dataset))
+class Pipeline(NamedTuple):
+    """A dataset's graph.
+
+    Attributes:
+        graph: the `GraphDef`, where large constants of numbers have a hash in place of content.
+        large: name of such a constant -> its tensor, the dataset's own where it has it.
+        spec: the element spec.
+    """
+
+    graph: Any
+    large: Mapping[str, tf.Tensor]
+    spec: Any
+
+    def steps(self) -> Iterator[Step]:
+        """Every operation of the pipeline and of the functions that it calls, inputs first."""
+        return _steps(self.graph)
+
+    def fresh(self, epoch: int = 0) -> tf.data.Dataset | None:
+        """A copy whose shuffles begin anew: its iterators draw what the first ones drew.
+
+        What a `cache()` in memory keeps is shared with the dataset and with other copies; so are
+        the arrays.
+
+        Args:
+            epoch: another than 0 goes into the seeds, so that each has orders of its own.
+
+        Returns:
+            The copy; None if the pipeline uses variables or the like, of which it would have its
+            own.
+        """
+        if any(not (node.op in _COPIED_WHOLE or "Dataset" in node.op) for node in self.graph.node):
+            return None
+        graph = _begun_anew(self.graph, epoch)
+        returned = next(node.input[0] for node in graph.node if node.op == "_Retval")
+        for node in [n for n in graph.node if n.op == "_Retval" or n.name in self.large]:
+            graph.node.remove(node)
+
+        def build(*tensors: tf.Tensor) -> tf.Tensor:
+            fed = {f"{name}:0": t for name, t in zip(self.large, tensors, strict=True)}
+            return tf.graph_util.import_graph_def(graph, fed, [f"{returned}:0"])[0]
+
+        specs = [tf.TensorSpec(t.shape, t.dtype) for t in self.large.values()]
+        made = tf.function(build, autograph=False).get_concrete_function(*specs)
+        variant = made(*self.large.values())
+        return tf.data.experimental.from_variant(variant, self.spec)
+
+
+_read: weakref.WeakKeyDictionary[tf.data.Dataset, Pipeline] = weakref.WeakKeyDictionary()
+
+
+def read(dataset: tf.data.Dataset) -> tuple[Pipeline | None, str]:
+    """The pipeline of a dataset and "", or None and why it cannot be had; read once."""
+    if dataset in _read:
+        return _read[dataset], ""
+    parts = list(_parts(dataset))
+    held = sum(_bytes(tensor) for tensor in _tensors(parts))
     if held > LARGEST:  # beyond 2 GB the graph would come back empty, and without an error
         return None, f"it holds {held >> 20} MB of arrays, and {LARGEST >> 20} MB are looked at"
     try:
@@ -75,7 +133,9 @@ def read(dataset: tf.data.Dataset) -> tuple[Any, str]:
         return None, f"TensorFlow cannot write its graph ({error.message.splitlines()[0][:120]})"
     if not text:
         return None, "its graph is too large"
-    return tf.compat.v1.GraphDef.FromString(text), ""
+    graph = tf.compat.v1.GraphDef.FromString(text)
+    _read[dataset] = Pipeline(graph, _taken_out(graph, _tensors(parts)), dataset.element_spec)
+    return _read[dataset], ""
 
 
 def may_reshuffle(dataset: tf.data.Dataset) -> bool:
@@ -91,62 +151,17 @@ def may_reshuffle(dataset: tf.data.Dataset) -> bool:
     return False
 
 
-def steps_of(graph: Any) -> Iterator[Step]:
-    """Every operation of a pipeline and of the functions that it calls, inputs first."""
-    library = {function.signature.name: function for function in graph.library.function}
-    above, nodes = _above(graph), _named(graph.node)
-    for node in graph.node:
-        step = Step(node.op, node, *_inputs(node, nodes), "", False, *above[node.name])
-        yield step
-        yield from _inside(step, library, set())
-
-
-def fresh_copy(graph: Any, spec: Any, epoch: int = 0) -> tf.data.Dataset | None:
-    """A copy of a dataset whose shuffles begin anew: its iterators draw what the first ones drew.
-
-    What a `cache()` in memory keeps is shared with the dataset and with other copies.
-
-    Args:
-        graph: the dataset's graph.
-        spec: its element spec.
-        epoch: another than 0 goes into the seeds, so that each has orders of its own.
-
-    Returns:
-        The copy; None if the pipeline uses variables or the like, of which it would have its own.
-    """
-    if any(not (node.op in _COPIED_WHOLE or "Dataset" in node.op) for node in graph.node):
-        return None
-    copy = tf.compat.v1.GraphDef()
-    copy.CopyFrom(graph)
-    nodes = _named(copy.node)
-    first: dict[Any, str] = {}
-    alias: dict[str, str] = {}
-    for step in list(steps_of(copy)):
-        arguments = dict(_arguments(step.node))
-        if step.caller or "seed_generator" not in arguments:
-            continue
-        generator = nodes[arguments["seed_generator"]]
-        if generator.op == "Const":
-            # A dataset that is used twice is written twice, and has one generator all the same.
-            key = generator.attr["value"].tensor.SerializeToString(deterministic=True)
-            alias[step.node.name] = first.setdefault((step.op, key), step.node.name)
-            generator.op = "DummySeedGenerator"
-            generator.attr.clear()
-        if epoch and step.reshuffles and (seed := step.value("seed2")) is not None:
-            other = tf.make_tensor_proto(fold(int(seed), epoch), tf.int64, [])
-            nodes[arguments["seed2"]].attr["value"].tensor.CopyFrom(other)
-    for node in copy.node:
-        node.input[:] = [alias.get(name, name) for name in node.input]
-    variant = tf.raw_ops.DatasetFromGraph(graph_def=copy.SerializeToString())
-    return tf.data.experimental.from_variant(variant, spec)
-
-
 def value_of(tensor: Any) -> Any:
     """A small tensor proto as NumPy; None for others."""
-    if tensor is None:
+    if tensor is None or tensor.dtype in _HANDLES:
         return None
     size = tf.TensorShape(tensor.tensor_shape).num_elements()
-    return tf.make_ndarray(tensor) if size <= _SMALL else None
+    return np.asarray(tensor_of(tensor)) if size <= _SMALL else None
+
+
+def tensor_of(tensor: Any) -> tf.Tensor:
+    """A tensor proto as a tensor; `tf.make_ndarray` cannot read strings that C++ wrote."""
+    return tf.io.parse_tensor(tensor.SerializeToString(), tf.as_dtype(tensor.dtype))
 
 
 def functions_of(node: Any) -> list[str]:
@@ -171,9 +186,71 @@ def _parts(dataset: Any) -> Iterator[Any]:
             yield part
 
 
-def _held(part: Any) -> int:
-    tensors = getattr(part, "_tensors", ())  # of from_tensors and from_tensor_slices
-    return sum(t.shape.num_elements() * (t.dtype.size or 32) for t in tensors)
+def _tensors(parts: list[Any]) -> list[tf.Tensor]:
+    """The arrays of from_tensors and from_tensor_slices."""
+    return [tensor for part in parts for tensor in getattr(part, "_tensors", ())]
+
+
+def _bytes(tensor: tf.Tensor) -> int:
+    return tensor.shape.num_elements() * (tensor.dtype.size or 32)
+
+
+def _taken_out(graph: Any, held: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Puts hashes in the place of large constants of numbers, and gives these as tensors."""
+    large = {}
+    for node in graph.node:
+        if node.op != "Const":
+            continue
+        tensor = node.attr["value"].tensor
+        content = tensor.tensor_content  # a copy, each time it is read
+        if len(content) < _LARGE or tensor.dtype == tf.string.as_datatype_enum:
+            continue
+        found = next((mine for mine in held if _is_same(mine, tensor, content)), None)
+        large[node.name] = tensor_of(tensor) if found is None else found
+        tensor.tensor_content = of_bytes(content)
+    return large
+
+
+def _is_same(held: tf.Tensor, tensor: Any, content: bytes) -> bool:
+    """Whether a tensor is the one that was written down."""
+    if held.dtype.as_datatype_enum != tensor.dtype or held.shape != tensor.tensor_shape:
+        return False
+    return held.numpy().tobytes() == content
+
+
+def _begun_anew(graph: Any, epoch: int) -> Any:
+    """A copy of a graph whose shuffles have seed generators of their own."""
+    copy = tf.compat.v1.GraphDef()
+    copy.CopyFrom(graph)
+    nodes = _named(copy.node)
+    first: dict[Any, str] = {}
+    alias: dict[str, str] = {}
+    for step in list(_steps(copy)):
+        arguments = dict(_arguments(step.node))
+        if step.caller or "seed_generator" not in arguments:
+            continue
+        generator = nodes[arguments["seed_generator"]]
+        if generator.op == "Const":
+            # A dataset that is used twice is written twice, and has one generator all the same.
+            key = generator.attr["value"].tensor.SerializeToString(deterministic=True)
+            alias[step.node.name] = first.setdefault((step.op, key), step.node.name)
+            generator.op = "DummySeedGenerator"
+            generator.attr.clear()
+        if epoch and step.reshuffles and (seed := step.value("seed2")) is not None:
+            other = tf.make_tensor_proto(fold(int(seed), epoch), tf.int64, [])
+            nodes[arguments["seed2"]].attr["value"].tensor.CopyFrom(other)
+    for node in copy.node:
+        node.input[:] = [alias.get(name, name) for name in node.input]
+    return copy
+
+
+def _steps(graph: Any) -> Iterator[Step]:
+    library = {function.signature.name: function for function in graph.library.function}
+    above, nodes = _above(graph), _named(graph.node)
+    for node in graph.node:
+        step = Step(node.op, node, *_inputs(node, nodes), "", False, *above[node.name])
+        yield step
+        yield from _inside(step, library, set())
 
 
 def _named(nodes: Any) -> dict[str, Any]:
@@ -203,12 +280,14 @@ def _arguments(node: Any) -> list[tuple[str, str]]:
         return [("", name) for name in inputs]
     names = []
     for argument in definition.input_arg:
-        count = 1
         if argument.number_attr:
             count = node.attr[argument.number_attr].i
         elif argument.type_list_attr:
             count = len(node.attr[argument.type_list_attr].list.type)
-        names += [argument.name] * count
+        else:
+            names.append(argument.name)
+            continue
+        names += [f"{argument.name}[{i}]" for i in range(count)]
     return list(zip(names, inputs, strict=True))
 
 
@@ -219,7 +298,7 @@ def _inputs(node: Any, nodes: dict[str, Any]) -> tuple[dict[str, Any], set[str]]
         source = nodes.get(name)
         if source is not None and source.op == "Const":
             tensor = source.attr["value"].tensor
-            if tensor.dtype not in (tf.resource.as_datatype_enum, tf.variant.as_datatype_enum):
+            if tensor.dtype not in _HANDLES:
                 constants[argument] = tensor
         elif not _is_fixed(name, nodes):
             computed.add(argument)

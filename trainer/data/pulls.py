@@ -15,7 +15,7 @@ from trainer.data.chunks import Run, check_dtypes, run_of
 from trainer.data.convert import names_of, spec_of, to_arrays
 from trainer.data.datasets import check_rows
 from trainer.data.exactness import Exactness
-from trainer.data.fingerprint import digest
+from trainer.data.hashes import of_arrays
 from trainer.random import permutation
 
 
@@ -109,7 +109,7 @@ class IndexedPull:
         self.infinite = self.once = self.batches is None
         raw, self.spec = _peek(iter([data[0]]), argument)
         self._first = run_of(tf.nest.flatten(to_batch(raw, argument)))
-        self._digest = digest(leaf[0] for leaf in self._first)
+        self._digest = of_arrays(leaf[0] for leaf in self._first)
         self._fresh = True
 
     def first(self) -> Run:
@@ -139,7 +139,7 @@ class IndexedPull:
                 f"{name} is a function that makes a {kind} for each epoch: its batches are the "
                 "same only if it makes the same again.",
             )
-        if digest(tf.nest.flatten(to_batch(self._data[0], name))) != self._digest:
+        if of_arrays(tf.nest.flatten(to_batch(self._data[0], name))) != self._digest:
             return Exactness(
                 "refused",
                 f"{name}[0] gave other values when asked for again; make {kind}.__getitem__ a "
@@ -148,8 +148,8 @@ class IndexedPull:
         if own := [hook for hook in _HOOKS if _is_own(getattr(self._data, hook, None))]:
             return Exactness(
                 "counted",
-                f"{kind}.{own[0]} may change the batches of {name} from epoch to epoch, and a "
-                f"resumed run begins with a new {kind}: they are the same only if the epoch "
+                f"{name} is a {kind} whose {own[0]} may change its batches from epoch to epoch, "
+                "and a resumed run begins with a new one: they are the same only if the epoch "
                 "decides nothing. For another order each epoch pass shuffle=True in its place.",
             )
         return Exactness(
@@ -157,13 +157,14 @@ class IndexedPull:
         )
 
     def fingerprint(self) -> dict[str, Any]:
-        """The number of batches, their order, and the first one's hash."""
+        """The number of batches, their order, and the first one's hash if it comes again."""
+        again = self.exactness().level != "refused"
         return {
             "kind": "function of batches by index" if self._remake else "batches by index",
             "batches": self.batches,
             "shuffle": self._seed is not None,
             "seed": self._seed,
-            "first batch": self._digest,
+            "first batch": self._digest if again else None,
         }
 
 
@@ -172,7 +173,8 @@ _HOOKS = ("on_epoch_begin", "on_epoch_end")
 
 def _is_own(hook: Any) -> bool:
     """Whether a hook was written by the user: those of Keras's own class do nothing."""
-    return hook is not None and hook.__module__.split(".")[0] not in ("keras", "tf_keras")
+    module = getattr(hook, "__module__", None) or ""
+    return hook is not None and module.split(".")[0] not in ("keras", "tf_keras")
 
 
 def to_batch(raw: Any, argument: str) -> Any:

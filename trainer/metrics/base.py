@@ -23,12 +23,14 @@ class Metric:
     Attributes:
         name: under which the value is reported.
         direction: "max" or "min", where the better values are; None when that is not known.
+        probabilities: whether predictions must be probabilities, so that logits can be told of.
 
     Args:
         name: under which the value is reported.
     """
 
     direction: str | None = None
+    probabilities: bool = False
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not name:
@@ -49,8 +51,12 @@ class Metric:
         """
         return divide_no_nan(total, count)
 
-    def result(self, sums: Any) -> float:
-        """The value of added sums (NumPy, float64)."""
+    def result(self, sums: Any) -> Any:
+        """The value of added sums (NumPy, float64): a float, or an array of several values.
+
+        Callbacks are told of the entries of an array `[n]` by the names `name_0`, `name_1`, ...;
+        an array of more axes is in `History.history` and in what `evaluate` returns.
+        """
         return float(self.value(*sums))
 
     def __repr__(self) -> str:

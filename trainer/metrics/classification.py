@@ -10,6 +10,19 @@ from trainer.metrics.base import MeanMetric
 from trainer.metrics.shapes import labels_and_scores, onehot_and_scores, same_shape
 
 
+class Accuracy(MeanMetric):
+    """How often the prediction equals the target; both `[b, ...]`, class numbers say."""
+
+    direction = "max"
+
+    def __init__(self, name: str = "accuracy") -> None:
+        super().__init__(self.matches, name)
+
+    def matches(self, y_true: Any, y_pred: Any) -> tf.Tensor:
+        """Whether each prediction is right, `[b, ...]`."""
+        return tf.equal(*same_shape(y_true, y_pred, "Accuracy"))
+
+
 class BinaryAccuracy(MeanMetric):
     """How often `y_pred > threshold` equals the target, 0 or 1; both `[b, ...]`.
 
@@ -23,6 +36,7 @@ class BinaryAccuracy(MeanMetric):
     def __init__(self, name: str = "binary_accuracy", *, threshold: float = 0.5) -> None:
         super().__init__(self.matches, name)
         self.threshold = threshold
+        self.probabilities = 0.0 < threshold < 1.0
 
     def matches(self, y_true: Any, y_pred: Any) -> tf.Tensor:
         """Whether each prediction is right, `[b, ...]`."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import inspect
 import re
 from typing import Any
 
@@ -11,24 +13,35 @@ from trainer.metrics.classification import (
     BinaryAccuracy,
     CategoricalAccuracy,
     SparseCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy,
 )
 from trainer.metrics.regression import MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError
 
-CLASSES: dict[str, type[Metric]] = {
-    cls.__name__: cls
-    for cls in (
-        BinaryAccuracy,
-        CategoricalAccuracy,
-        MeanAbsoluteError,
-        MeanSquaredError,
-        RootMeanSquaredError,
-        SparseCategoricalAccuracy,
-        SparseTopKCategoricalAccuracy,
-        TopKCategoricalAccuracy,
-    )
-}
+_MODULES = (
+    "calibration",
+    "classification",
+    "confusion",
+    "curves",
+    "fbeta",
+    "losses",
+    "moments",
+    "regression",
+    "segmentation",
+    "thresholds",
+)
+_BASES = ("MatrixMetric", "LossMetric")
+
+
+def _catalogue() -> dict[str, type[Metric]]:
+    found = {}
+    for module in _MODULES:
+        for name, value in vars(importlib.import_module(f"trainer.metrics.{module}")).items():
+            public = inspect.isclass(value) and not name.startswith("_") and name not in _BASES
+            if public and value.__module__ == f"trainer.metrics.{module}":
+                found[name] = value
+    return found
+
+
+CLASSES: dict[str, type[Metric]] = _catalogue()
 SHORT = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "rmse": RootMeanSquaredError}
 
 
@@ -70,17 +83,41 @@ def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Me
 def _named(name: str, y_true_spec: Any, y_pred_spec: Any) -> Metric:
     if name.lower() in ("accuracy", "acc"):
         return _accuracy(name, y_true_spec, y_pred_spec)
-    table = {**CLASSES, **{_snake(n): cls for n, cls in CLASSES.items()}}
-    table.update({key: cls for n, cls in SHORT.items() for key in (n, n.upper())})
-    if name in table:
-        return table[name](name=name)
-    known = ["accuracy", *sorted(n for n in table if n.islower())]
+    table: dict[str, type[Metric]] = {**SHORT}
+    for kind, cls in CLASSES.items():
+        table.update({_letters(kind): cls, _letters(_default_name(cls)): cls})
+    if _letters(name) in table:
+        return _made(table[_letters(name)], name)
+    known = sorted({*SHORT, *map(_default_name, CLASSES.values())})
     near = difflib.get_close_matches(_snake(name), known, n=3)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     raise ValueError(
         f"metric {name!r} is not known. {hint}Known names: {', '.join(known)}. Anything else: pass "
         "a Metric, or a function fn(y_true, y_pred) giving one value per example."
     )
+
+
+def _letters(name: str) -> str:
+    """What is left of a name in any spelling: "MeanIoU", "mean_iou" and "mean_io_u" are one."""
+    return name.replace("_", "").lower()
+
+
+def _default_name(cls: type[Metric]) -> str:
+    return str(inspect.signature(cls).parameters["name"].default)
+
+
+def _made(kind: type[Metric], name: str) -> Metric:
+    needed = [
+        key
+        for key, parameter in inspect.signature(kind).parameters.items()
+        if parameter.default is parameter.empty
+    ]
+    if needed:
+        arguments = ", ".join(f"{key}=..." for key in needed)
+        raise ValueError(
+            f"metric {name!r} needs arguments; pass trainer.metrics.{kind.__name__}({arguments})."
+        )
+    return kind(name=name)
 
 
 def _accuracy(name: str, y_true_spec: Any, y_pred_spec: Any) -> Metric:
@@ -130,7 +167,10 @@ def _keras_message(metric: Any) -> str:
         "variables, while ours are sums that pass through the compiled loop. "
     )
     if kind in CLASSES:
-        return start + f"Use {kind} of trainer.metrics, or the string {_snake(kind)!r}."
+        return (
+            start
+            + f"Use {kind} of trainer.metrics, or the string {_default_name(CLASSES[kind])!r}."
+        )
     if kind in ("Mean", "Sum", "MeanMetricWrapper"):
         ours = "Sum" if kind == "Sum" else "Mean"
         return start + f"Use trainer.metrics.{ours}(fn) with a function fn(y_true, y_pred)."

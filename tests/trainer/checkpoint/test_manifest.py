@@ -97,7 +97,8 @@ def without(name):
 
 
 def a_file(name, **changes):
-    return {"files": {name: {"sha256": HASH, "bytes": 40, **changes}}}
+    index = {"sha256": HASH, "bytes": 7}
+    return {"files": {"state.index": index, name: {"sha256": HASH, "bytes": 40, **changes}}}
 
 
 CRAFTED = {
@@ -116,6 +117,7 @@ CRAFTED = {
     "a wrong time": (changed(time="yesterday"), "time is no ISO 8601"),
     "a number for the time": (changed(time=7), "time is no ISO 8601"),
     "a list for the files": (changed(files=[]), "files is no object"),
+    "no index": (changed(files={}), "files lacks state.index"),
     "a path": (changed(**a_file("../state.index")), "is not a plain file name"),
     "an absolute path": (changed(**a_file("/etc/passwd")), "is not a plain file name"),
     "a dot": (changed(**a_file("..")), "is not a plain file name"),

@@ -1,6 +1,7 @@
 """A run that was cut short goes on bit for bit, and says clearly when it cannot."""
 
 import logging
+import signal
 
 import numpy as np
 import pytest
@@ -9,9 +10,20 @@ import tensorflow as tf
 import layers
 import losses
 import optimizers
-from trainer import At, Callback, Checkpoint, Control, EarlyStopping, Every, Trainer, state
-from trainer.callbacks import CallbackError
+from trainer import (
+    At,
+    Callback,
+    Checkpoint,
+    Control,
+    EarlyStopping,
+    Every,
+    Preempted,
+    Trainer,
+    state,
+)
+from trainer.callbacks import CallbackError, Validated
 from trainer.checkpoint import CheckpointWriteError, Store, StoreInUseError
+from trainer.interrupt import Interrupt
 
 EVERY_3 = Every(steps=3)
 OPTIONS = {"batch_size": 8, "epochs": 3, "verbose": 0}  # 7 steps an epoch, the last of 2 rows
@@ -354,3 +366,85 @@ def test_streams_go_on_where_they_were(make, arrays, crash, same, kind):
     again = make()
     again.fit(data(), **options)
     same(again, whole)
+
+
+@pytest.mark.parametrize("when", [1, Every(steps=5)], ids=["epochs", "steps"])
+def test_a_signal_amid_validation_leaves_it_to_the_resumed_run(make, arrays, same, when):
+    """What a boundary still owes (validation, the epoch's values, callbacks) is kept."""
+    options = {**OPTIONS, "validation_data": arrays, "validation_freq": when}
+
+    def stop():
+        return EarlyStopping("val_loss", patience=9, when=Validated())
+
+    whole = make(None)
+    whole.fit(*arrays, **options, callbacks=[stop()])
+    cut, caught = make(Every(steps=10**6)), []
+
+    class Caught(Interrupt):
+        def __enter__(self):
+            caught.append(self)
+            return super().__enter__()
+
+    def evaluate(source, repeats, stop):
+        caught[0].wanted = signal.SIGTERM
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.fit.Interrupt", Caught)
+        patch.setattr(cut, "_evaluate", evaluate)
+        with pytest.raises(Preempted, match="is saved in"):
+            cut.fit(*arrays, **options, callbacks=[stop()])
+    assert cut.step == (7 if when == 1 else 5)
+    assert cut.history.epoch == []
+    again = make()
+    again.fit(*arrays, **options, callbacks=[stop()])
+    same(again, whole)
+
+
+def test_remote_folders(arrays, crash, same, make):
+    """Any path that `tf.io.gfile` knows: here TensorFlow's own file system in memory."""
+    settings = Checkpoint("ram://session/run", when=EVERY_3)
+    whole = make(None)
+    whole.fit(*arrays, **OPTIONS)
+    with pytest.raises(CallbackError):
+        make(None, checkpoint=settings).fit(*arrays, **OPTIONS, callbacks=[crash(11)])
+    again = make(None, checkpoint=settings)
+    again.fit(*arrays, **OPTIONS)
+    same(again, whole)
+
+
+def test_an_endless_stream_goes_on_from_fit_to_fit(make, arrays, same):
+    """Also where the first of two fits was done in an earlier process."""
+
+    def data():
+        return tf.data.Dataset.from_tensor_slices(arrays).repeat().batch(8)
+
+    def fit(trainer, dataset, *goals):
+        for goal in goals:
+            trainer.fit(dataset, steps=goal, verbose=0)
+        return trainer
+
+    whole = fit(make(None), data(), 5, 12)
+    fit(make(), data(), 5)
+    same(fit(make(), data(), 5, 12), whole)
+
+
+def test_random_layers_without_a_seed_that_can_be_saved_are_named(make, arrays, caplog):
+    class Noise(layers.Layer):
+        def call(self, inputs, training=False):
+            return inputs + tf.random.normal(tf.shape(inputs))
+
+    model = layers.Sequential([Noise(), layers.Dense(3)])
+    with caplog.at_level(logging.WARNING):
+        make(model=model).fit(*arrays, **OPTIONS)
+    assert "a resumed run will not be exact" in caplog.text
+    assert "RandomStandardNormal" in caplog.text
+
+
+def test_data_that_cannot_be_promised_is_named(make, arrays, caplog):
+    def batches():
+        yield arrays
+
+    with caplog.at_level(logging.WARNING):
+        make().fit(batches, epochs=2, verbose=0)
+    assert "a resumed run may get other batches: x is a function that makes a gen" in caplog.text

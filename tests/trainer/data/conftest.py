@@ -8,8 +8,8 @@ def read():
     """`read(source, epoch=0, skip=0, limits=(100,))`: every batch of an epoch, and the segments."""
     import tensorflow as tf
 
-    def run(source, epoch=0, skip=0, limits=(1000,), most=None):
-        reader = source.reader(epoch, skip)
+    def run(source, epoch=0, skip=0, limits=(1000,), most=None, taken=None):
+        reader = source.reader(epoch, skip, skip if taken is None else taken)
         batches, segments = [], []
         while most is None or len(batches) < most:
             limit = limits[len(segments) % len(limits)]

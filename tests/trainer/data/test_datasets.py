@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.data.datasets import DatasetPull, drop
+from trainer.data.datasets import DatasetPull, Passes, drop
 
 
 def flat(runs):
@@ -113,3 +113,68 @@ def test_drop_leaves_out_batches_across_runs():
     runs = [[np.arange(3)], [np.arange(3, 5)]]
     for count in range(7):
         assert [i for (leaf,) in drop(runs, count) for i in leaf] == list(range(count, 5))
+
+
+def loops(dataset, n):
+    """What the first `n` loops over a new dataset give."""
+    return [[int(i) for i in dataset.as_numpy_iterator()] for _ in range(n)]
+
+
+def test_pass_e_is_the_e_th_loop_over_a_new_dataset_whatever_was_read_before():
+    def make():
+        return tf.data.Dataset.range(9).shuffle(9, seed=1)
+
+    wanted = loops(make(), 4)
+    assert len({str(order) for order in wanted}) == 4
+    dataset = make()
+    loops(dataset, 2)  # the user's
+    for order in ([0, 1, 2, 3], [3], [1, 3], [2, 1, 1, 0]):
+        passes = Passes(dataset)
+        assert [loops(passes.open(epoch), 1)[0] for epoch in order] == [wanted[e] for e in order]
+
+
+@pytest.mark.parametrize("kind", ["repeat", "concatenate"])
+def test_a_pass_that_begins_its_shuffle_more_than_once_is_a_function_of_its_number(kind):
+    part = tf.data.Dataset.range(9).shuffle(9, seed=1)
+    dataset = part.repeat(2) if kind == "repeat" else part.concatenate(part.map(lambda i: 9 + i))
+    first, other = Passes(dataset), Passes(dataset)
+    wanted = [loops(first.open(epoch), 1)[0] for epoch in range(3)]
+    assert len({str(order[half : half + 9]) for order in wanted for half in (0, 9)}) == 6
+    next(iter(other.open(1)))  # left after one element
+    assert [loops(other.open(epoch), 1)[0] for epoch in (2, 0)] == [wanted[2], wanted[0]]
+
+
+def test_passes_that_are_alike_are_read_from_the_dataset_itself():
+    dataset = tf.data.Dataset.range(9).shuffle(9, seed=1, reshuffle_each_iteration=False)
+    passes = Passes(dataset)
+    assert passes.alike
+    assert passes.open(5) is dataset
+
+
+def test_a_pipeline_that_cannot_be_copied_is_read_as_tensorflow_does():
+    """A variable is the user's, who may change it: a copy would not see that."""
+    factor = tf.Variable(1, dtype=tf.int64)
+
+    def make():
+        return tf.data.Dataset.range(9).shuffle(9, seed=1).map(lambda i: i * factor)
+
+    wanted = loops(make(), 3)
+    passes = Passes(make())
+    assert loops(passes.open(1), 1)[0] == wanted[1]
+    factor.assign(2)
+    assert loops(passes.open(2), 1)[0] == [2 * i for i in wanted[2]]
+
+
+def test_the_first_run_is_that_of_pass_0_also_when_asked_for_late():
+    def make():
+        return DatasetPull(tf.data.Dataset.range(9).shuffle(9, seed=1).batch(3), None, "x")
+
+    def read(runs):
+        return [leaf.tolist() for [leaf] in flat(runs)]
+
+    early, late = make(), make()
+    passes = [read(make().runs(epoch, 0)) for epoch in range(3)]
+    assert read([early.first()]) == passes[0]
+    assert read(late.runs(2, 0)) == passes[2]
+    assert read([late.first()]) == passes[0]
+    assert read(late.runs(1, 1)) == passes[1][1:]

@@ -1,5 +1,7 @@
 """Every source keeps the same promises."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -20,7 +22,7 @@ SOURCES = {
 def test_a_source_has_what_the_loop_reads(kind):
     source = SOURCES[kind]()
     assert source.element_spec == tf.TensorSpec([None, 2], tf.float32)
-    assert source.infinite is False
+    assert source.infinite is source.once is False
     assert source.steps_per_epoch == (None if kind == "iterable" else 3)
     assert source.fetch is SOURCES[kind]().fetch  # so that a loop compiled for one serves another
     reader = source.reader(0)
@@ -30,6 +32,10 @@ def test_a_source_has_what_the_loop_reads(kind):
     assert (last.steps, last.rows, last.last) == (1, 3, True)
     assert reader.take(5) is None
     assert source.reader(0, skip=3).take(1) is None
+    assert source.reader(0, 2, taken=99).take(5).last  # of no account here
+    assert source.exactness().level == ("counted" if kind == "iterable" else "exact")
+    assert source.fingerprint() == json.loads(json.dumps(SOURCES[kind]().fingerprint()))
+    assert source.fingerprint()["spec"] == [["batch", [None, 2], "float32"]]
     reader.close()
     source.close()
     source.close()

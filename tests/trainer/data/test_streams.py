@@ -122,8 +122,38 @@ def test_an_infinite_stream_loses_no_batch_between_epochs(kind, read):
 
 def test_a_fresh_infinite_stream_skips_what_an_earlier_run_did(read):
     source = open_source(tf.data.Dataset.counter().batch(2), join=2)
-    batches, _ = read(source, 3, skip=5, most=2)
+    batches, _ = read(source, 3, skip=1, taken=5, most=2)
     np.testing.assert_array_equal(batches, [[20, 21, 22, 23], [24, 25, 26, 27]])
+
+
+@pytest.mark.parametrize("kind", ["dataset", "indexed", "iterator"])
+def test_what_is_pulled_once_is_placed_by_what_was_taken_of_it_alone(kind, read):
+    def make():
+        if kind == "dataset":
+            return tf.data.Dataset.counter().batch(2)
+        if kind == "iterator":
+            return (np.array([2 * i, 2 * i + 1]) for i in itertools.count())
+
+        class Endless(Indexed):
+            num_batches = None
+
+            def __getitem__(self, index):
+                return np.array([2 * index, 2 * index + 1])
+
+        return Endless([])
+
+    source = open_source(make(), join=2)
+    assert source.once
+    read(source, 0, most=5, taken=0)
+    read(source, 1, most=3, taken=999)  # only the first reader is placed
+    wanted, _ = read(source, 2, most=2, taken=0)
+    again = open_source(make(), join=2)
+    again.example(3)
+    got, _ = read(again, 2, skip=1, taken=8, most=2)
+    np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_array_equal(got[0], [32, 33, 34, 35])
+    source.close()
+    again.close()
 
 
 def test_a_seeded_shuffle_has_the_order_of_its_epoch_after_a_restart(read, same, rows):

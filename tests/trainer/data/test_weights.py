@@ -61,3 +61,7 @@ def test_targets_that_have_no_class():
         by_class.apply(np.zeros((2, 3, 4)), None)
     with pytest.raises(ValueError, match="single array of sample_weight"):
         by_class.apply(np.zeros(2), {"a": np.ones(2)})
+
+
+def test_the_table_is_json():
+    assert ClassWeight(TABLE).table() == {"0": 1.0, "1": 2.5, "3": 0.0, "7": -1.0}

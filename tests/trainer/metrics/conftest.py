@@ -37,3 +37,9 @@ def keras_value():
         return float(metric.result())
 
     return value
+
+
+@pytest.fixture
+def row():
+    """`row(sums)`: the sums of one step as rows of a window, `[1, ...]`."""
+    return lambda sums: tf.nest.map_structure(lambda x: np.asarray(x)[np.newaxis], sums)

@@ -48,13 +48,13 @@ cases = pytest.mark.parametrize(
 
 @cases
 def test_equals_keras_and_any_cut_equals_the_whole(
-    sums_of, keras_value, name, options, y_true, y_pred
+    sums_of, row, keras_value, name, options, y_true, y_pred
 ):
     ours, theirs = getattr(metrics, name)(**options), getattr(keras.metrics, name)(**options)
     window = metrics.Window({ours.name: ours})
     order = np.random.default_rng(1).permutation(N)
     for part in (order[:20], order[20:]):  # two traces, of different sizes
-        window.add({}, {ours.name: sums_of(ours, y_true[part], y_pred[part], WEIGHT[part])})
+        window.add({ours.name: row(sums_of(ours, y_true[part], y_pred[part], WEIGHT[part]))})
     want = keras_value(theirs, y_true, y_pred, WEIGHT)
     assert 0 < want < 1
     assert window.values()[ours.name] == pytest.approx(want, rel=1e-6)

@@ -72,12 +72,31 @@ def test_a_name_is_reported_as_it_was_given(name, kind):
     [
         ("acurracy", "'accuracy'"),
         ("MeanSquareError", "'mean_squared_error'"),
-        ("topk_categorical_accuracy", "'top_k_categorical_accuracy'"),
+        ("topk_categorial_accuracy", "'top_k_categorical_accuracy'"),
+        ("presicion", "'precision'"),
     ],
 )
 def test_an_unknown_name_has_near_misses(name, near):
     with pytest.raises(ValueError, match=f"{name!r} is not known. Did you mean .*{near}"):
         metrics.get(name)
+
+
+def test_every_metric_has_its_name_in_both_spellings_and_says_what_it_needs():
+    for cls in metrics.names.CLASSES.values():
+        assert getattr(metrics, cls.__name__) is cls
+        for name in (cls.__name__, metrics.names._snake(cls.__name__)):
+            if name.lower() == "accuracy":  # chosen by the shapes
+                continue
+            try:
+                metric = metrics.get(name)
+            except ValueError as error:
+                assert f"{name!r} needs arguments; pass trainer.metrics.{cls.__name__}(" in str(
+                    error
+                )
+            else:
+                assert (type(metric), metric.name) == (cls, name)
+    with pytest.raises(ValueError, match=r"MeanIoU\(num_classes=...\)"):
+        metrics.get("mean_iou")
 
 
 def test_instances_functions_and_losses():
@@ -99,7 +118,8 @@ def test_instances_functions_and_losses():
     [
         (keras.metrics.BinaryAccuracy(), "Use BinaryAccuracy of trainer.metrics"),
         (keras.metrics.Mean(), r"trainer.metrics.Mean\(fn\)"),
-        (keras.metrics.AUC(), "no equivalent yet"),
+        (keras.metrics.AUC(), "Use AUC of trainer.metrics, or the string 'auc'"),
+        (type("Own", (keras.metrics.Metric,), {})(), "no equivalent yet"),
         (metrics.MeanSquaredError, r"call it: MeanSquaredError\(\)"),
         (3, "3 is a int"),
         (None, "None"),

@@ -11,14 +11,14 @@ NAMES = ("MeanSquaredError", "RootMeanSquaredError", "MeanAbsoluteError")
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shapes", [((21, 3), (21, 3)), ((21,), (21, 1)), ((21, 2), (21, 2, 1))])
-def test_equals_keras_and_any_cut_equals_the_whole(sums_of, keras_value, name, shapes):
+def test_equals_keras_and_any_cut_equals_the_whole(sums_of, row, keras_value, name, shapes):
     rng = np.random.default_rng(0)
     y_true, y_pred = (rng.normal(size=s).astype("f") for s in shapes)
     weight = rng.random(21).astype("f")
     ours, theirs = getattr(metrics, name)(), getattr(keras.metrics, name)()
     window = metrics.Window({ours.name: ours})
     for part in (slice(5, None), slice(0, 5)):
-        window.add({}, {ours.name: sums_of(ours, y_true[part], y_pred[part], weight[part])})
+        window.add({ours.name: row(sums_of(ours, y_true[part], y_pred[part], weight[part]))})
     want = keras_value(theirs, y_true, y_pred, weight)
     assert window.values()[ours.name] == pytest.approx(want, rel=1e-6)
     assert (ours.name, ours.direction) == (theirs.name, "min")

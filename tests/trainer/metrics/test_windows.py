@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainer import metrics
+from trainer.metrics.windows import scalars
 from trainer.sums import Sums
 
 
@@ -37,6 +38,15 @@ def test_adds_in_float64():
     assert window.values()["loss"] == pytest.approx(exact, rel=1e-10)
 
 
+def test_ten_million_updates_do_not_drift():
+    window = metrics.Window()
+    totals, counts = np.full(100_000, 0.1, "f"), np.ones(100_000, "f")
+    for _ in range(100):
+        window.add({"loss": Sums(totals, counts)})
+    assert window.sums["loss"].count == 10_000_000
+    assert window.values()["loss"] == pytest.approx(float(np.float32(0.1)), rel=1e-9)
+
+
 def test_uses_each_metrics_own_result():
     window = metrics.Window({"rmse": metrics.RootMeanSquaredError(), "n": metrics.Sum("n")})
     pair = (np.array([6.0, 2.0]), np.array([1.0, 1.0]))
@@ -62,11 +72,17 @@ class Trace(metrics.Metric):
 def test_carries_sums_of_any_structure():
     metric = Trace("trace")
     window = metrics.Window({"trace": metric})
-    window.add({}, {"trace": metric([0, 1], [0, 2])})
+    window.add({}, {"trace": metric([0, 1], [0, 1])})
+    window.add({}, {"trace": metric([0, 1], [0, 2])})  # takes the place of the other
     stacked = tf.nest.map_structure(lambda t: t[tf.newaxis], metric([2, 2], [2, 2]))
     window.add({"trace": stacked})  # as rows of one step
     assert window.values() == {"trace": 0.75}
     assert window.step_values({"trace": stacked}) == {}
+
+
+def test_values_that_are_arrays_are_told_by_entry():
+    values = {"loss": np.float64(1.0), "by_class": np.array([0.5, 1.0]), "table": np.eye(2)}
+    assert scalars(values) == {"loss": 1.0, "by_class_0": 0.5, "by_class_1": 1.0}
 
 
 def test_reset_opens_a_new_window():
@@ -102,4 +118,4 @@ def test_refuses_another_structure():
     window = metrics.Window()
     window.add({}, {"loss": Sums(1.0, 1.0)})
     with pytest.raises(ValueError, match="'loss': 3 sums were added to a window that holds 2"):
-        window.add({}, {"loss": (1.0, 1.0, 1.0)})
+        window.add({"loss": (np.ones(1), np.ones(1), np.ones(1))})

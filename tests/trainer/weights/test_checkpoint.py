@@ -9,7 +9,6 @@ from trainer import Task, Trainer
 from trainer.checkpoint import Content, CorruptCheckpointError, Store
 from trainer.match import MismatchError
 from trainer.weights import load_weights
-from trainer.weights.checkpoint import CheckpointWeights
 
 
 def _trainer(units=3, **options):
@@ -34,16 +33,16 @@ def test_a_run_s_newest_and_one_by_name(trained, tmp_path, data):
         assert other.step == 0
 
 
-def test_files_are_verified_once_however_many_weights_are_read(trained, tmp_path, monkeypatch):
+def test_files_are_verified_once_however_many_weights_there_are(
+    trained, tmp_path, data, monkeypatch
+):
     verified = []
     verify = Store.verify
     monkeypatch.setattr(Store, "verify", lambda self, n: verified.append(n) or verify(self, n))
-    (name,) = Store(tmp_path / "run").names()
-    for path in (tmp_path / "run", tmp_path / "run" / name):
-        file = CheckpointWeights(path)
-        for weight, variable in zip(file.specs, trained.task.model.variables, strict=True):
-            np.testing.assert_array_equal(file.read(weight), variable)
-    assert verified == [name, name]
+    other = _trainer()
+    other.predict(data[0])
+    other.load_weights(tmp_path / "run")
+    assert len(verified) == 1
 
 
 def test_a_part_for_another_head(trained, tmp_path, data):

@@ -135,20 +135,21 @@ def first_difference(a: Manifest, b: Manifest) -> str | None:
             return f"{name} is in one of them only"
         if (x.shape, x.dtype, x.sha256) != (y.shape, y.dtype, y.sha256):
             return f"{name}, {x.dtype} {list(x.shape)}"
-    return _tree_difference(a.plain, b.plain, "")
+    return tree_difference(a.plain, b.plain, "")
 
 
-def _tree_difference(a: Any, b: Any, path: str) -> str | None:
+def tree_difference(a: Any, b: Any, path: str) -> str | None:
+    """The first place in which two trees of plain values differ; None if none."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         for key in [*a, *(k for k in b if k not in a)]:
             if key not in a or key not in b:
                 return f"{path}{key} is in one of them only"
-            if (found := _tree_difference(a[key], b[key], f"{path}{key}/")) is not None:
+            if (found := tree_difference(a[key], b[key], f"{path}{key}/")) is not None:
                 return found
         return None
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
         pairs = enumerate(zip(a, b, strict=True))
-        parts = (_tree_difference(x, y, f"{path}{i}/") for i, (x, y) in pairs)
+        parts = (tree_difference(x, y, f"{path}{i}/") for i, (x, y) in pairs)
         return next((part for part in parts if part is not None), None)
     same = a == b or (a != a and b != b)  # NaN is itself
     return None if same else f"{path.rstrip('/')}: {a!r} and {b!r}"

@@ -7,8 +7,8 @@ import textwrap
 import pytest
 
 from trainer.checkpoint import CheckpointError
-from trainer.checkpoint.certify import Certificate, certify, first_difference
 from trainer.checkpoint.manifest import Manifest, Value
+from trainer.checkpoint.proof import Certificate, certify, first_difference
 
 JOB = """
     import numpy as np

@@ -1,48 +1,15 @@
-"""Learning rates as functions of the step, traced in the graph."""
+"""Rates that fall: exponential, inverse time, polynomial, by steps, with the inverse root."""
 
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-
-class Schedule:
-    """A learning rate that depends on the step: subclasses define `__call__`."""
-
-    def __call__(self, step: Any) -> tf.Tensor:
-        """The rate of the update after `step` updates.
-
-        Args:
-            step: A scalar, from 0.
-
-        Returns:
-            A float32 scalar tensor.
-        """
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(step).")
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{k}={v!r}" for k, v in vars(self).items())
-        return f"{type(self).__name__}({arguments})"
-
-
-class Constant(Schedule):
-    """The same rate at every step.
-
-    Args:
-        learning_rate: The rate.
-    """
-
-    def __init__(self, learning_rate: float):
-        self.learning_rate = learning_rate
-
-    def __call__(self, step: Any) -> tf.Tensor:
-        """The rate, whatever the step."""
-        del step
-        return tf.constant(self.learning_rate, tf.float32)
+from optimizers.checks import check_count, check_steps
+from optimizers.schedules.base import Schedule, number
 
 
 class ExponentialDecay(Schedule):
@@ -145,6 +112,26 @@ class PolynomialDecay(Schedule):
         return span * tf.pow(left, self.power) + self.end_learning_rate
 
 
+class Linear(Schedule):
+    """A straight line from one rate to another, which then stays.
+
+    Args:
+        initial_learning_rate: Rate at step 0.
+        end_learning_rate: Rate from step `steps` on.
+        steps: Steps from one to the other, positive.
+    """
+
+    def __init__(self, initial_learning_rate: float, end_learning_rate: float, steps: int):
+        self.initial_learning_rate = initial_learning_rate
+        self.end_learning_rate = end_learning_rate
+        self.steps = check_steps("steps", steps)
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        """The rate at `step`."""
+        part = tf.minimum(number(step) / self.steps, 1.0)
+        return (1.0 - part) * self.initial_learning_rate + part * self.end_learning_rate
+
+
 class PiecewiseConstantDecay(Schedule):
     """`values[i]` from after `boundaries[i - 1]` up to and including `boundaries[i]`.
 
@@ -177,85 +164,42 @@ class PiecewiseConstantDecay(Schedule):
         return rate
 
 
-class CosineDecay(Schedule):
-    """Half a cosine from a rate to `alpha` times it (Loshchilov & Hutter 2017), perhaps warmed up.
+class StepDecay(Schedule):
+    """`initial_learning_rate * decay_rate ^ floor(step / step_size)`.
 
     Args:
         initial_learning_rate: Rate at step 0.
-        decay_steps: Steps of the decay, after the warm-up; positive.
-        alpha: The last rate as a fraction of the highest.
-        warmup_target: Rate that a linear warm-up of `warmup_steps` reaches, and the decay starts
-            from; None: no warm-up.
-        warmup_steps: Steps of the warm-up; positive with a `warmup_target`.
+        step_size: Steps between two falls, positive.
+        decay_rate: The factor of each fall.
     """
 
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        alpha: float = 0.0,
-        *,
-        warmup_target: float | None = None,
-        warmup_steps: int = 0,
-    ):
+    def __init__(self, initial_learning_rate: float, step_size: int, decay_rate: float = 0.1):
         self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = check_steps("decay_steps", decay_steps)
-        self.alpha = alpha
-        self.warmup_target = warmup_target
-        self.warmup_steps = warmup_steps
-        if (warmup_target is not None) != (warmup_steps > 0):
-            raise ValueError(
-                f"warmup_target={warmup_target} and warmup_steps={warmup_steps} go together: a "
-                "target and a positive number of steps, or neither."
-            )
+        self.step_size = check_count("step_size", step_size)
+        self.decay_rate = decay_rate
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The rate at `step`."""
-        step = number(step)
-        if self.warmup_target is None:
-            return self._decayed(step, self.initial_learning_rate)
-        rise = (self.warmup_target - self.initial_learning_rate) * (step / self.warmup_steps)
-        return tf.where(
-            step < self.warmup_steps,
-            rise + self.initial_learning_rate,
-            self._decayed(step - self.warmup_steps, self.warmup_target),
-        )
-
-    def _decayed(self, step: tf.Tensor, highest: float) -> tf.Tensor:
-        fraction = tf.clip_by_value(step, 0.0, self.decay_steps) / self.decay_steps
-        cosine = 0.5 * (1.0 + tf.cos(math.pi * fraction))
-        return highest * ((1.0 - self.alpha) * cosine + self.alpha)
+        falls = number(tf.cast(step, tf.int64) // self.step_size)
+        return self.initial_learning_rate * tf.pow(tf.constant(self.decay_rate, tf.float32), falls)
 
 
-class Warmup(Schedule):
-    """A linear rise to any schedule or rate, which starts (at its own step 0) when the rise ends.
+class RsqrtDecay(Schedule):
+    """Up linearly for `warmup_steps`, then down with the inverse root of the step.
+
+    `peak min(t / warmup_steps, sqrt(warmup_steps / t))` with `t = step + 1`: the schedule of the
+    Transformer (Vaswani et al. 2017, section 5.3), with its highest rate for an argument.
 
     Args:
-        schedule: What follows: a schedule, or a number.
-        steps: Steps of the rise, positive.
-        start: Rate at step 0.
+        peak_learning_rate: The highest rate, reached by update number `warmup_steps`.
+        warmup_steps: Positive.
     """
 
-    def __init__(self, schedule: float | Callable, steps: int, *, start: float = 0.0):
-        self.schedule = schedule if callable(schedule) else Constant(schedule)
-        self.steps = check_steps("steps", steps)
-        self.start = start
+    def __init__(self, peak_learning_rate: float, warmup_steps: int):
+        self.peak_learning_rate = peak_learning_rate
+        self.warmup_steps = check_steps("warmup_steps", warmup_steps)
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The rate at `step`."""
-        after = tf.maximum(tf.cast(step, tf.int64) - int(self.steps), 0)
-        rate = tf.cast(self.schedule(after), tf.float32)
-        fraction = tf.minimum(number(step) / self.steps, 1.0)
-        return tf.where(fraction < 1.0, self.start + (rate - self.start) * fraction, rate)
-
-
-def number(step: Any) -> tf.Tensor:
-    """The step as a float32 scalar tensor."""
-    return tf.cast(step, tf.float32)
-
-
-def check_steps(name: str, value: float) -> float:
-    """The argument, when it is positive."""
-    if not value > 0:
-        raise ValueError(f"{name}={value} must be positive.")
-    return value
+        t = (number(step) + 1.0) / self.warmup_steps
+        return self.peak_learning_rate * tf.minimum(t, tf.math.rsqrt(t))

@@ -1,0 +1,105 @@
+"""LAMB (You et al. 2020): Adam with a rate for each variable, for large batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from optimizers.adam import moments, powers
+from optimizers.base import Optimizer
+from optimizers.checks import check_epsilon, check_mean
+from optimizers.clipping import square_sum
+from optimizers.slots import Item
+
+
+def trust_ratio(weight: tf.Tensor, update: tf.Tensor) -> tf.Tensor:
+    """`|w| / |u|`, or 1 where either is 0: a scalar."""
+    w, u = tf.sqrt(square_sum(weight)), tf.sqrt(square_sum(update))
+    one = tf.ones([], w.dtype)
+    return tf.where((w > 0) & (u > 0), w / tf.where(u > 0, u, one), one)
+
+
+class Lamb(Optimizer):
+    """LAMB, algorithm 2 of the paper: `w <- w - lr |w| / |r| r`, r Adam's corrected direction.
+
+    Keras decays the weights beforehand, apart from the ratio; `paper=True` adds
+    `weight_decay * w` to r, so that the ratio sees it.
+
+    Args:
+        learning_rate: A number or a schedule.
+        beta_1: Decay of the mean of the gradients, in [0, 1).
+        beta_2: Decay of the mean of their squares, in [0, 1).
+        epsilon: Added to the corrected root (the paper's is 1e-6).
+        paper: Whether the weight decay is part of r.
+        weight_decay: See `Optimizer`, as for the rest.
+        clipnorm: See `Optimizer`.
+        clipvalue: See `Optimizer`.
+        global_clipnorm: See `Optimizer`.
+        use_ema: See `Optimizer`.
+        ema_momentum: See `Optimizer`.
+        ema_overwrite_frequency: See `Optimizer`.
+        name: See `Optimizer`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Callable = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        *,
+        paper: bool = False,
+        weight_decay: float | Callable | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            name=name,
+        )
+        self.beta_1 = check_mean("beta_1", beta_1)
+        self.beta_2 = check_mean("beta_2", beta_2)
+        self.epsilon = check_epsilon(epsilon)
+        self.paper = paper
+        self.slot_names = ("momentum", "velocity")
+
+    def scalars(self, step: tf.Tensor) -> Mapping[str, Any]:
+        """The powers of both betas."""
+        return powers(self.beta_1, self.beta_2, step)
+
+    def update(self, item: Item, scalars: Mapping[str, Any]) -> None:
+        """Move one variable; the paper's decay belongs to the direction, not before it."""
+        if self.paper and item.weight_decay is not None:
+            scalars, item.decay = {**scalars, "decay": item.weight_decay}, None
+        super().update(item, scalars)
+
+    def rule(
+        self,
+        weight: tf.Tensor,
+        gradient: tf.Tensor,
+        slots: Mapping[str, tf.Tensor],
+        learning_rate: tf.Tensor,
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """The new weights and moments."""
+        m, v = moments(gradient, slots["momentum"], slots["velocity"], self.beta_1, self.beta_2)
+        root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + self.epsilon
+        r = m / (1.0 - scalars["beta_1_power"]) / root
+        if "decay" in scalars:
+            r += scalars["decay"] * weight
+        change = trust_ratio(weight, r) * learning_rate * r
+        return weight - change, {"momentum": m, "velocity": v}

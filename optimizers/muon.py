@@ -1,0 +1,180 @@
+"""Muon (Jordan et al. 2024): momentum made orthogonal, for matrices; AdamW for the rest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from optimizers.adam import adam_step, powers, shared_rate
+from optimizers.base import Optimizer
+from optimizers.checks import check_count, check_decay, check_epsilon, check_mean, check_range
+
+
+def newton_schulz(
+    x: tf.Tensor,
+    steps: int = 5,
+    coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+) -> tf.Tensor:
+    """Pushes the singular values of matrices `[..., m, n]` towards 1; the directions stay.
+
+    `X <- a X + (b A + c A A) X` with `A = X X^T`, from `X / |X|`: a polynomial of odd degree in
+    each singular value, which with the default coefficients brings all but the smallest into
+    about [0.7, 1.2] in five steps (Jordan et al. 2024).
+    """
+    a, b, c = coefficients
+    tall = x.shape[-2] > x.shape[-1]
+    if tall:
+        x = tf.linalg.matrix_transpose(x)
+    x /= tf.norm(x, axis=(-2, -1), keepdims=True) + 1e-7
+    for _ in range(steps):
+        square = tf.matmul(x, x, transpose_b=True)
+        x = a * x + (b * square + c * square @ square) @ x
+    return tf.linalg.matrix_transpose(x) if tall else x
+
+
+class Muon(Optimizer):
+    """Muon: `m <- mu m + g`, `w <- w - lr s O`, O the orthogonal factor of m.
+
+    (Nesterov: of g + mu m.) O comes from `newton_schulz`. s is `rms_rate sqrt(max(rows,
+    columns))`, which gives updates the size of Adam's (Liu et al. 2025), so that both use one
+    learning rate and decay. Variables that are no matrices, and embeddings, are updated by AdamW.
+
+    Args:
+        learning_rate: A number or a schedule.
+        adam_beta_1: AdamW's, in [0, 1).
+        adam_beta_2: AdamW's, in [0, 1).
+        adam_weight_decay: AdamW's.
+        epsilon: AdamW's.
+        weight_decay: Of the matrices.
+        exclude_layers: Regular expressions; variables in whose names one is found go to AdamW.
+        exclude_embeddings: Whether variables with "embedding" in their name go to AdamW.
+        muon_a: Coefficient of `newton_schulz`.
+        muon_b: Coefficient of `newton_schulz`.
+        muon_c: Coefficient of `newton_schulz`.
+        adam_lr_ratio: By what AdamW's learning rate is multiplied.
+        momentum: mu, in [0, 1].
+        ns_steps: Steps of `newton_schulz`.
+        nesterov: Whether to look ahead.
+        rms_rate: See above; None: s = 1.
+        paper: Whether s is `sqrt(max(1, outputs / inputs))`, as first published (with a learning
+            rate of 0.02); kernels are `[inputs, outputs]`.
+        clipnorm: See `Optimizer`, as for the rest.
+        clipvalue: See `Optimizer`.
+        global_clipnorm: See `Optimizer`.
+        use_ema: See `Optimizer`.
+        ema_momentum: See `Optimizer`.
+        ema_overwrite_frequency: See `Optimizer`.
+        name: See `Optimizer`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Callable = 0.001,
+        adam_beta_1: float = 0.9,
+        adam_beta_2: float = 0.999,
+        adam_weight_decay: float | Callable | None = 0.004,
+        epsilon: float = 1e-7,
+        weight_decay: float | Callable | None = 0.004,
+        *,
+        exclude_layers: Sequence[str] | None = None,
+        exclude_embeddings: bool = True,
+        muon_a: float = 3.4445,
+        muon_b: float = -4.775,
+        muon_c: float = 2.0315,
+        adam_lr_ratio: float = 1,
+        momentum: float = 0.95,
+        ns_steps: int = 5,
+        nesterov: bool = True,
+        rms_rate: float | None = 0.2,
+        paper: bool = False,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            name=name,
+        )
+        self.adam_beta_1 = check_mean("adam_beta_1", adam_beta_1)
+        self.adam_beta_2 = check_mean("adam_beta_2", adam_beta_2)
+        self.adam_weight_decay = check_decay(adam_weight_decay)
+        self.epsilon = check_epsilon(epsilon)
+        self.exclude_layers = tuple(exclude_layers or ())
+        self.exclude_embeddings = exclude_embeddings
+        self.coefficients = (muon_a, muon_b, muon_c)
+        self.adam_lr_ratio = adam_lr_ratio
+        self.momentum = check_range("momentum", momentum, 0.0, 1.0)
+        self.ns_steps = check_count("ns_steps", ns_steps)
+        self.nesterov = nesterov
+        self.rms_rate = rms_rate
+        self.paper = paper
+        self.slot_names = ("momentum", "velocity")
+
+    def initial_slots(self, variable: tf.Variable, name: str) -> dict[str, tf.Tensor]:
+        """A momentum, and AdamW's velocity where AdamW works."""
+        slots = super().initial_slots(variable, name)
+        if not self.is_adams(variable, name):
+            del slots["velocity"]
+        return slots
+
+    def is_adams(self, variable: tf.Variable, name: str) -> bool:
+        """Whether AdamW updates a variable of that name."""
+        return (
+            variable.shape.rank != 2
+            or (self.exclude_embeddings and "embedding" in name.lower())
+            or any(re.search(pattern, name) for pattern in self.exclude_layers)
+        )
+
+    def decay_of(self, index: int) -> Any:
+        """AdamW's decay or Muon's."""
+        adams = self._slots["velocity"][index] is not None if "velocity" in self._slots else False
+        return self.adam_weight_decay if adams else self.weight_decay
+
+    def scalars(self, step: tf.Tensor) -> Mapping[str, Any]:
+        """The powers of AdamW's betas."""
+        return powers(self.adam_beta_1, self.adam_beta_2, step)
+
+    def rule(
+        self,
+        weight: tf.Tensor,
+        gradient: tf.Tensor,
+        slots: Mapping[str, tf.Tensor],
+        learning_rate: tf.Tensor,
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """The new weights and momentum."""
+        m = slots["momentum"]
+        if "velocity" in slots:
+            change, m, v, _ = adam_step(
+                gradient,
+                m,
+                slots["velocity"],
+                rate=shared_rate(learning_rate, scalars) * self.adam_lr_ratio,
+                beta_1=self.adam_beta_1,
+                beta_2=self.adam_beta_2,
+                epsilon=self.epsilon,
+            )
+            return weight - change, {"momentum": m, "velocity": v}
+        m = m + (gradient + m * (self.momentum - 1.0))
+        direction = gradient + self.momentum * m if self.nesterov else m
+        change = learning_rate * newton_schulz(direction, self.ns_steps, self.coefficients)
+        return weight - change * self._scale(*weight.shape), {"momentum": m}
+
+    def _scale(self, rows: int, columns: int) -> float:
+        if self.paper:
+            return max(1.0, columns / rows) ** 0.5
+        return 1.0 if self.rms_rate is None else max(rows, columns) ** 0.5 * self.rms_rate

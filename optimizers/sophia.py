@@ -1,0 +1,138 @@
+"""Sophia (Liu et al. 2023): clipped Newton steps from an estimate of the Hessian's diagonal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from optimizers.base import Optimizer
+from optimizers.checks import check_epsilon, check_mean
+from optimizers.variables import local, matched, unwrap
+
+
+def hutchinson(
+    loss_fn: Callable[[], tf.Tensor], variables: Sequence[Any], seed: tf.Tensor
+) -> list[tf.Tensor]:
+    """An unbiased estimate of the diagonal of the Hessian: `u * (H u)` with random signs u.
+
+    Costs about two gradients. Hutchinson 1989; algorithm 1 of Liu et al. 2023.
+
+    Args:
+        loss_fn: Gives the mean loss, a scalar, from the variables.
+        variables: What to differentiate by.
+        seed: int32 `[2]`, another one each time.
+    """
+    inner = [unwrap(v) for v in variables]
+    signs = []
+    for i, v in enumerate(inner):
+        bits = tf.random.stateless_uniform(
+            v.shape, tf.add(seed, [i, 0]), minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+        )
+        signs.append(tf.cast(bits & 1, v.dtype) * 2.0 - 1.0)
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as tape:
+            loss = loss_fn()
+        gradients = tape.gradient(loss, inner, unconnected_gradients="zero")
+        along = tf.add_n([tf.reduce_sum(g * u) for g, u in zip(gradients, signs, strict=True)])
+    products = outer.gradient(along, inner, unconnected_gradients="zero")
+    return [tf.convert_to_tensor(p) * u for p, u in zip(products, signs, strict=True)]
+
+
+class Sophia(Optimizer):
+    """Sophia, algorithm 3 of the paper: `w <- w - lr clip(m / max(gamma h, eps), 1)`.
+
+    m is a running mean of the gradients and h one of estimates of the Hessian's diagonal, which
+    `update_hessian` takes every ten updates or so: from `hutchinson`, or (Gauss-Newton-Bartlett)
+    the number of examples times the squared gradient of the mean loss on labels drawn from the
+    model. Until the first of them h is 0 and every weight moves by lr.
+
+    Args:
+        learning_rate: A number or a schedule.
+        beta_1: Decay of the mean of the gradients, in [0, 1).
+        beta_2: Decay of the mean of the estimates, in [0, 1).
+        epsilon: Least divisor, positive.
+        gamma: The larger, the fewer weights are clipped: 0.01 for Hutchinson's estimates, 0.05 for
+            Gauss-Newton-Bartlett.
+        weight_decay: See `Optimizer`, as for the rest.
+        clipnorm: See `Optimizer`.
+        clipvalue: See `Optimizer`.
+        global_clipnorm: See `Optimizer`.
+        use_ema: See `Optimizer`.
+        ema_momentum: See `Optimizer`.
+        ema_overwrite_frequency: See `Optimizer`.
+        name: See `Optimizer`.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float | Callable = 1e-4,
+        beta_1: float = 0.965,
+        beta_2: float = 0.99,
+        epsilon: float = 1e-12,
+        *,
+        gamma: float = 0.01,
+        weight_decay: float | Callable | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            name=name,
+        )
+        self.beta_1 = check_mean("beta_1", beta_1)
+        self.beta_2 = check_mean("beta_2", beta_2)
+        self.epsilon = check_epsilon(epsilon)
+        if not epsilon > 0 or not gamma > 0:
+            raise ValueError(f"epsilon={epsilon} and gamma={gamma} must be positive.")
+        self.gamma = gamma
+        self.slot_names = ("momentum", "hessian")
+
+    def update_hessian(self, estimates: Sequence[Any], variables: Sequence[Any]) -> None:
+        """Move h: `h <- b2 h + (1 - b2) estimate`.
+
+        Args:
+            estimates: One per variable, of its shape; None leaves its h alone.
+            variables: Variables the optimizer was built for.
+
+        Example:
+            >>> import optimizers
+            >>> w = tf.Variable([1.0, 1.0])
+            >>> optimizer = optimizers.Sophia(0.1, beta_2=0.0, gamma=1.0)
+            >>> optimizer.build([w])
+            >>> loss = lambda: tf.reduce_sum(w * w * [1.0, 2.0])
+            >>> estimates = optimizers.hutchinson(loss, [w], [0, 0])
+            >>> optimizer.update_hessian(estimates, [w])
+            >>> optimizer.slot("hessian", w).numpy().tolist()
+            [2.0, 4.0]
+        """
+        for estimate, variable in matched(estimates, list(variables)):
+            h = local(self.slot("hessian", variable))
+            new = tf.cast(estimate, h.dtype)
+            h.assign(self.beta_2 * h + (1.0 - self.beta_2) * new, read_value=False)
+
+    def rule(
+        self,
+        weight: tf.Tensor,
+        gradient: tf.Tensor,
+        slots: Mapping[str, tf.Tensor],
+        learning_rate: tf.Tensor,
+        scalars: Mapping[str, Any],
+    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
+        """The new weights and mean."""
+        m = slots["momentum"] + (gradient - slots["momentum"]) * (1.0 - self.beta_1)
+        step = m / tf.maximum(self.gamma * slots["hessian"], tf.cast(self.epsilon, weight.dtype))
+        return weight - learning_rate * tf.clip_by_value(step, -1.0, 1.0), {"momentum": m}

@@ -1,0 +1,25 @@
+"""A few of the kills of `python -m tests.faults.kills`, one of each job, mode and kind of data."""
+
+import pytest
+
+from tests.faults.kills import first_point, strike
+
+
+@pytest.mark.parametrize(
+    ("job", "mode", "data"),
+    [("cnn", "graph", "arrays"), ("lstm", "step", "tf.data"), ("gan", "loop", "arrays")],
+)
+def test_killed_runs_end_as_uninterrupted_ones(job, mode, data, monkeypatch):
+    """Before a step, after a time, amid a write: variables, history and TensorBoard's points."""
+    monkeypatch.setenv("JOB_JIT", mode)
+    monkeypatch.setenv("JOB_DATA", data)
+    kills, difference = strike(job, mode, data, kills=3, seed=7)
+    assert len(kills) == 3
+    assert difference is None
+
+
+def test_a_missing_or_other_point_is_seen():
+    a = {("train", "loss"): [(1, 0.5), (2, 0.25)]}
+    assert first_point(a, dict(a)) is None
+    assert "(2, 0.25), None" in first_point(a, {("train", "loss"): [(1, 0.5)]})
+    assert "validation" in first_point(a, {**a, ("validation", "loss"): [(1, 0.5)]})
