@@ -108,10 +108,11 @@ def _order(step: Step, options: bool | None) -> Exactness | None:
             f"set options.deterministic = True, or pass {name}(..., deterministic=True)"
         )
     if step.reshuffles and step.kept:
+        switch = f"re{'randomize' if 'random' in name else 'shuffle'}_each_iteration=False"
         return _refused(
             f"{name}() stands before cache() or snapshot(), which keep the order of the epoch that "
             f"is read first, here and when resumed; put cache() before {name}(), or pass "
-            f"{name}(..., reshuffle_each_iteration=False)"
+            f"{name}(..., {switch})"
         )
     return None
 
