@@ -38,9 +38,9 @@ JIT: dict[str, str | bool] = {"loop": "loop", "step": "step", "graph": False}
 # What is drawn; see `plot.COLUMNS`.
 COLUMNS = (
     ("time of a step, saving / not saving", "cost", "{:.2f}x"),
-    ("milliseconds a save holds training up", "pause_ms", "{:,.0f} ms"),
-    ("seconds to restore", "restore_seconds", "{:.2f} s"),
-    ("memory beyond the loop's, MB", "extra_mb", "{:,.0f} MB"),
+    ("pause of training", "pause_ms", "{:,.0f} ms"),
+    ("time to restore", "restore_seconds", "{:.2f} s"),
+    ("memory for a save", "extra_mb", "{:,.0f} MB"),
 )
 
 
@@ -223,7 +223,8 @@ def show(out: rich.console.Console, record: Mapping[str, Any]) -> None:
         "takes from the loop\n  in all. pause: median (and most) of the call that saves; ours and "
         "async go on writing beside the steps.\n"
         "  restore: in a new process, files in the page cache; ours also verifies every hash.\n"
-        "  memory: peak beyond that of a cycle without. Ours alone syncs to the disk and hashes."
+        "  memory: peak beyond that of a cycle without. Ours alone syncs to the disk and hashes.\n"
+        "  The copy of the state that async makes at its first save and keeps is in both cycles."
     )
 
 
