@@ -24,7 +24,6 @@ FEATURES: dict[str, list[str]] = {
     "metrics": ["metrics"],
     "progress": ["progress"],
     "tensorboard": ["tensorboard"],
-    "csv": ["csv"],
     "checkpoint": ["checkpoint"],
     "gradient_norm": ["gradient_norm"],
     "all": ["metrics", "progress", "tensorboard"],

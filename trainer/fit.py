@@ -124,6 +124,8 @@ class Fit:
                 run.save()
                 if session is not None:
                     session.finish()
+                if interrupt.wanted:  # it came after the last step
+                    raise KeyboardInterrupt
             except KeyboardInterrupt:
                 if session is None:
                     raise

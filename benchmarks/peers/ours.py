@@ -14,8 +14,6 @@ from benchmarks.peers.base import Peer, Unavailable
 # Features that are callbacks: the callback's name, and the file or folder it writes.
 CALLBACKS = {
     "tensorboard": ("TensorBoard", "logs"),
-    "csv": ("CSVLogger", "log.csv"),
-    "checkpoint": ("ModelCheckpoint", "checkpoints"),
 }
 
 
@@ -23,8 +21,8 @@ class Ours(Peer):
     """`Trainer(...).fit(...)` with metrics, History, progress, and TensorBoard at every step.
 
     Settings: `features`, which are on (default: `FEATURES`): "metrics", "progress",
-    "gradient_norm" and those of `CALLBACKS`; `jit`; `steps_per_call`, to cut the compiled loop as
-    a callback with `Every(steps=...)` does.
+    "gradient_norm", "checkpoint" (one at the end of each `fit`) and those of `CALLBACKS`; `jit`;
+    `steps_per_call`, to cut the compiled loop as a callback with `Every(steps=...)` does.
     """
 
     FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
@@ -55,7 +53,9 @@ class Ours(Peer):
 
     def arguments(self) -> dict[str, Any]:
         """Further arguments of the Trainer."""
-        return {}
+        if "checkpoint" not in self.settings.get("features", self.FEATURES):
+            return {}
+        return {"checkpoint": tempfile.mkdtemp(prefix="ours-")}  # inside the child's own folder
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
         """One call of `fit`."""

@@ -12,7 +12,7 @@ import pytest
 
 import layers
 import optimizers
-from trainer import Trainer
+from trainer import Callback, Trainer
 from trainer.calls import Position
 from trainer.data.source import open_source
 from trainer.fit import Fit
@@ -92,3 +92,17 @@ def test_signals_end_a_run_with_everything_on_disk(tmp_path, number, code):
     whole.fit(x, x, batch_size=8, steps=step + 5, verbose=0)
     for a, b in zip(again.task.model.weights, whole.task.model.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_signal_after_the_last_step_is_not_lost(data, ctrl_c):
+    """It came while callbacks ended: fit has done its work, and the script still stops."""
+
+    class Press(Callback):
+        def on_train_end(self, report):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    trainer = Trainer(layers.Dense(2), loss="mse", optimizer=optimizers.SGD(0.1), jit=False)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(*data, batch_size=8, epochs=1, callbacks=[Press()], verbose=0)
+    assert trainer.step == 7
+    assert trainer.history.epoch == [0]

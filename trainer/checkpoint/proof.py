@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -206,19 +207,25 @@ def _finish(
 
 def _strike(job: str, folder: pathlib.Path, doom: Mapping[str, Any], seconds: float) -> str:
     """Runs the job until it is killed; returns where that was."""
-    process = _start(job, folder, doom)
     lines: list[str] = []
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line.rstrip())
-        if line.startswith("begun") and "seconds" in doom:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(doom["seconds"])
-            process.kill()
-        elif line.startswith("begun") and "write" in doom:
-            _await_write(folder, doom["write"], process)
-            process.kill()
-    code = process.wait(seconds)
+    with _start(job, folder, doom) as process:
+        limit = threading.Timer(seconds, process.kill)
+        limit.start()
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if line.startswith("begun") and "seconds" in doom:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(doom["seconds"])
+                process.kill()
+            elif line.startswith("begun") and "write" in doom:
+                _await_write(folder, doom["write"], process)
+                process.kill()
+        code = process.wait()
+        late = not limit.is_alive()
+        limit.cancel()
+    if late:
+        raise CheckpointError(f"{job} took over {seconds:g} s.")
     if code == 0:
         return "at its end"
     if code != -signal.SIGKILL:

@@ -17,6 +17,8 @@ from trainer.checkpoint.retention import Entry
 
 PINNED = "pinned"
 ASIDE = "corrupt-"
+_UNDER_WAY = (".tmp-", ".trash-")  # being written, being removed (or left so by a kill)
+_LISTINGS = 50  # some tens of microseconds each
 NAME = re.compile(r"(\d{6,18})-step-(\d{1,18})")
 
 
@@ -34,13 +36,23 @@ class Checkpoints:
         self._entries: dict[str, Entry] = {}  # what never changes of a checkpoint, read once
 
     def names(self) -> list[str]:
-        """The committed checkpoints, oldest first: by serial, whatever the clock or the step."""
-        found = [
-            (int(match[1]), int(match[2]), name)
-            for name in self._files.listing()
-            if (match := NAME.fullmatch(name))
-        ]
-        return [name for _, _, name in sorted(found) if self._is_committed(name)]
+        """The committed checkpoints, oldest first: by serial, whatever the clock or the step.
+
+        A listing made while their writer puts one in place and removes another may show neither:
+        where it shows that something was going on, it is made again.
+        """
+        names: list[str] = []
+        for _ in range(_LISTINGS):
+            listing = self._files.listing()
+            found = [
+                (int(match[1]), int(match[2]), name)
+                for name in listing
+                if (match := NAME.fullmatch(name))
+            ]
+            names = [name for _, _, name in sorted(found) if self._is_committed(name)]
+            if names or not (found or any(name.startswith(_UNDER_WAY) for name in listing)):
+                break
+        return names
 
     def aside(self) -> list[str]:
         """The names of those that were set aside."""

@@ -62,7 +62,7 @@ class Session:
         self._entered = 0  # calls of fit in this process
         self._opening: Call | None = None
         self._memory: Mapping[str, Any] | None = None
-        self._begun = False
+        self._begun = self._previewed = False
         self._writer: Writer | None = None
         self._seen: set[int] = set()  # loops that were looked at
         self._fired = 0.0
@@ -86,6 +86,8 @@ class Session:
             finally:
                 if self._writer is not None:
                     self._writer.close()
+                    if (error := self._writer.failure()) is not None:  # fit has ended otherwise
+                        logging.warning("a checkpoint could not be written: %s", error)
                     self._writer = None
 
     def known(self, asked: dict[str, int], data: Any, position: Position) -> Call | None:
@@ -221,7 +223,10 @@ class Session:
 
     def preview(self) -> None:
         """Puts the model's weights back, for evaluation before any training in this process."""
-        if self._begun or (found := self.store.newest()) is None:
+        if self._begun or self._previewed:
+            return
+        self._previewed = True
+        if (found := self.store.newest()) is None:
             return
         variables = state.model_variables(self._task)
         _, values = self.store.load(found.name, found.manifest.weights, verified=found.manifest)

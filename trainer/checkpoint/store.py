@@ -156,13 +156,15 @@ class Store(Checkpoints):
             moved = [self.set_aside(bad) if self._lock.taken else None for bad, _ in corrupt]
             aside = (SetAside(*bad, to) for bad, to in zip(corrupt, moved, strict=True))
             return Found(name, manifest, tuple(aside))
+        if removed:
+            return self.newest()  # its writer has put newer ones in place
         if corrupt:
             raise CorruptCheckpointError(
                 f"{self.directory}: none of the {len(corrupt)} checkpoints verifies. To begin anew "
                 "move them away or choose another folder.\n"
                 + "\n".join(f"  {reason}" for _, reason in corrupt)
             )
-        return self.newest() if removed else None  # its writer has put newer ones in place
+        return None
 
     # Writing.
 

@@ -105,11 +105,12 @@ def show_diff(a: Place, b: Place, most: int) -> bool:
 
 
 def _difference(name: str, x: Any, y: Any) -> tuple[float, str, str, str]:
-    if x.dtype.kind not in "fciub" and x.dtype.name not in ("bfloat16", "float8_e4m3fn"):
+    if x.dtype.kind in "OSU":
         return np.inf, name, "not numbers", ""
     wide = np.complex128 if x.dtype.kind == "c" else np.float64
     x, y = np.asarray(x).astype(wide), np.asarray(y).astype(wide)
-    gaps = np.abs(x - y)
+    with np.errstate(invalid="ignore"):
+        gaps = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, np.abs(x - y))
     if not np.isfinite(gaps).all():
         return np.inf, name, "not finite", ""
     largest, scale = float(gaps.max(initial=0)), float(np.abs(x).max(initial=0))
@@ -131,8 +132,8 @@ def _table(*columns: str) -> rich.table.Table:
 
 
 def _add(table: rich.table.Table, *cells: str) -> None:
-    """A row of plain text, in which brackets are brackets."""
-    table.add_row(*map(rich.text.Text, cells))
+    """A row of plain text: brackets are brackets, and a file's names send nothing else along."""
+    table.add_row(*(rich.text.Text("".join(filter(str.isprintable, cell))) for cell in cells))
 
 
 def _number(value: float | None) -> str:

@@ -127,3 +127,18 @@ def test_near_names():
     assert near("abd", ["abc", "xyz"]) == "; did you mean 'abc'?"
     assert near("q", ["abc", "b", "c", "d"]) == "; there are 4, the last: 'b', 'c', 'd'."
     assert near("q", []) == "; there is none."
+
+
+@pytest.mark.parametrize(
+    "seen", [["000001-step-1"], [".trash-000001-step-1"], [".tmp-000002-step-2"]]
+)
+def test_a_listing_between_two_checkpoints_is_made_again(tmp_path, small, monkeypatch, seen):
+    """The only one was removed after it was listed, and the next was not in place yet."""
+    with Store(tmp_path) as store:
+        store.commit(small(1))
+        name = store.commit(small(2))
+        store.remove("000001-step-1")
+    reader, listings = Checkpoints(tmp_path), [seen]
+    listing = reader._files.listing
+    monkeypatch.setattr(reader._files, "listing", lambda: listings.pop() if listings else listing())
+    assert reader.names() == [name]

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -448,3 +449,27 @@ def test_data_that_cannot_be_promised_is_named(make, arrays, caplog):
     with caplog.at_level(logging.WARNING):
         make().fit(batches, epochs=2, verbose=0)
     assert "a resumed run may get other batches: x is a function that makes a gen" in caplog.text
+
+
+def test_a_failed_write_is_told_of_when_fit_ends_otherwise(
+    make, arrays, crash, monkeypatch, caplog
+):
+    def commit(self, content):
+        time.sleep(0.2)  # fit has failed before this does
+        raise CheckpointWriteError("no space left")
+
+    monkeypatch.setattr(Store, "commit", commit)
+    with caplog.at_level(logging.WARNING), pytest.raises(CallbackError, match="crash"):
+        make(Every(steps=3)).fit(*arrays, **OPTIONS, callbacks=[crash(4)])
+    assert "a checkpoint could not be written: no space left" in caplog.text
+
+
+def test_evaluation_reads_the_checkpoint_once(make, arrays, monkeypatch):
+    make().fit(*arrays, **OPTIONS)
+    other, loads = make(), []
+    load = Store.load
+    monkeypatch.setattr(Store, "load", lambda *a, **k: loads.append(1) or load(*a, **k))
+    first = other.evaluate(*arrays, verbose=0)
+    other.predict(arrays[0])
+    assert other.evaluate(*arrays, verbose=0) == first
+    assert loads == [1]

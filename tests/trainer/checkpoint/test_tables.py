@@ -49,18 +49,25 @@ def test_values_and_header_as_they_are(tmp_path, capsys):
 
 def test_the_largest_difference_comes_first(tmp_path, capsys):
     with Store(tmp_path) as store:
-        first = _commit(store, 1, a=[1.0, 2.0], b=[1.0], c=[1.0], d=["x"], only=[1], e=[np.nan])
-        second = _commit(store, 2, a=[1.0, 2.5], b=[4.0], c=[1.0], d=["y"], e=[1.0])
-        third = _commit(store, 1, a=[1.0, 2.0], b=[1.0], c=[1.0], d=["x"], only=[1], e=[np.nan])
+        first = _commit(
+            store, 1, a=[1.0, 2.0], b=[1.0], c=[1.0], d=["x"], only=[1], e=[np.nan], f=[np.inf, 1.0]
+        )
+        second = _commit(
+            store, 2, a=[1.0, 2.5], b=[4.0], c=[1.0], d=["y"], e=[1.0], f=[np.inf, 1.5]
+        )
+        third = _commit(
+            store, 1, a=[1.0, 2.0], b=[1.0], c=[1.0], d=["x"], only=[1], e=[np.nan], f=[np.inf, 1.0]
+        )
         one, two, three = (Place(store, name, True) for name in (first, second, third))
         assert tables.show_diff(one, two, 20)
         said = capsys.readouterr().out
         assert not tables.show_diff(one, three, 20)
-    assert "1 values alike, 4 differ" in said
-    shown = [line.split()[0] for line in said.splitlines() if re.match(r" +[abcde] ", line)]
+    assert "1 values alike, 5 differ" in said
+    shown = [line.split()[0] for line in said.splitlines() if re.match(r" +[abcdef] ", line)]
     assert set(shown[:2]) == {"d", "e"}  # what is not a number, or not finite, is the worst
-    assert shown[2:] == ["b", "a"]
+    assert shown[2:] == ["b", "a", "f"] or shown[2:] == ["b", "f", "a"]
     assert re.search(r"b +3 +3", said)
     assert re.search(r"a +0.5 +0.25", said)
+    assert re.search(r"f +0.5 ", said)  # infinity in the same place is no difference
     assert f"only in {store.path(first)}: only" in said
     assert "position/step: 1 and 2" in said
