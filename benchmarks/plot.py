@@ -128,6 +128,8 @@ def _bars(axis: Any, entries: Mapping[str, Any], key: str, form: str) -> None:
         axis.spines[side].set_visible(False)
     axis.spines["left"].set_color("#d0d7de")
     longest = max([w + e[1] for w, e in zip(widths, errors, strict=True)] or [1.0]) or 1.0
+    if form.format(longest) == form.format(0.0):
+        longest *= 1000.0  # what reads as nothing is drawn as nothing
     axis.set_xlim(0, longest * 1.22)
     for y, width, (low, high), value in zip(positions, widths, errors, values, strict=True):
         if high or low:

@@ -98,7 +98,7 @@ class _State:
         report, epochs = self.report, self.run.epochs
         number = 1 if report is None else report.epoch + (self.fresh or not report.epoch_end)
         if report is None and self.run.steps_per_epoch:
-            number += self.run.start_step // self.run.steps_per_epoch
+            number += self.run.step // self.run.steps_per_epoch
         return f"Epoch {number:>{len(str(epochs))}}/{epochs}" if epochs else f"Epoch {number}"
 
     def count(self) -> str:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from trainer.callbacks import LambdaCallback, Progress
-from trainer.callbacks.progress import format_value
+from trainer.callbacks.progress import _State, format_value
 
 
 def validate(step):
@@ -132,3 +132,8 @@ def test_values(value, text):
 def test_refuses():
     with pytest.raises(ValueError, match="verbose=3"):
         Progress(verbose=3)
+
+
+def test_a_resumed_run_begins_in_its_epoch(make_run):
+    assert _State(make_run(start_step=0, step=20)).title() == "Epoch 3/3"
+    assert _State(make_run(start_step=10)).title() == "Epoch 2/3"
