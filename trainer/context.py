@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer import update
+from trainer import gradients, state, update
+from trainer.loss_scale import Scaler
 from trainer.random import Seeds
 
 
@@ -19,6 +20,8 @@ class StepContext:
         parts: into how many parts `minimize` takes a batch.
         gradient_norm: whether `minimize` reports the global norm of the gradient.
         label: gives an optimizer its name in the reports; "" when it is the only one.
+        scaler: gives an optimizer's loss scale; None where the precision needs none, and then
+            nothing of it is in the graph.
         warn: called with a message that should be said once per run.
     """
 
@@ -29,6 +32,7 @@ class StepContext:
         parts: int = 1,
         gradient_norm: bool = False,
         label: Callable[[Any], str] = lambda optimizer: "",
+        scaler: Callable[[Any], Scaler | None] = lambda optimizer: None,
         warn: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.scalars: dict[str, tf.Tensor] = {}
@@ -36,6 +40,7 @@ class StepContext:
         self._parts = parts
         self._gradient_norm = gradient_norm
         self._label = label
+        self._scaler = scaler
         self._warn = warn
 
     def minimize(
@@ -72,32 +77,50 @@ class StepContext:
         rate = getattr(optimizer, "learning_rate", None)
         if rate is not None and not callable(rate):
             self.scalars[f"{prefix}learning_rate"] = tf.cast(tf.convert_to_tensor(rate), tf.float32)
-        result = self._gradients(loss_fn, batch, optimizer, variables)
+        scaler = self._scaler(optimizer)
+        scale = None if scaler is None else scaler.scale.read_value()
+
+        def take() -> update.Update:
+            return update.accumulate(
+                loss_fn, batch, variables, self._parts, self._seeds, scale=scale
+            )
+
+        result = self._worst_near_by(take, optimizer) if hasattr(optimizer, "perturb") else take()
         if result.unreached:
             names = ", ".join(result.unreached)
             self._warn(f"no gradient reaches {names}; these variables stay as they are")
         if self._gradient_norm:
-            self.scalars[f"{prefix}gradient_norm"] = update.global_norm(result.gradients)
-        optimizer.apply(result.gradients, result.variables)
+            self.scalars[f"{prefix}gradient_norm"] = gradients.global_norm(result.gradients)
+        if scaler is None:
+            optimizer.apply(result.gradients, result.variables)
+        else:
+            skipped = scaler.apply_if_finite(optimizer, result, self._seeds.step)
+            self.scalars[f"{prefix}loss_scale"] = scale
+            self.scalars[f"{prefix}skipped"] = skipped
         return (result.loss, result.extras) if result.has_extras else result.loss
 
-    def _gradients(
-        self,
-        loss_fn: Callable[[Any], Any],
-        batch: Any,
-        optimizer: Any,
-        variables: Sequence[Any],
-    ) -> update.Update:
-        """The gradients to apply; loss and extras are those at the variables as they were."""
+    def _worst_near_by(self, take: Callable[[], update.Update], optimizer: Any) -> update.Update:
+        """Gradients where `perturb` leads; loss and extras are those at the variables as they were.
+
+        A first gradient that is not finite leads nowhere; the update is then left out.
+        """
         mark = self._seeds.mark()
-        first = update.accumulate(loss_fn, batch, variables, self._parts, self._seeds)
-        perturb = getattr(optimizer, "perturb", None)
-        if perturb is None:
-            return first
-        perturb(first.gradients, first.variables)
+        first = take()
+        origin, towards = None, first.gradients
+        if first.finite is not None:
+            origin = [state.as_tf(v).read_value() for v in first.variables]
+            towards = gradients.zero_unless(first.finite, towards)
+        optimizer.perturb(towards, first.variables)
         self._seeds.rewind(mark)
-        second = update.accumulate(loss_fn, batch, variables, self._parts, self._seeds)
-        return first._replace(gradients=second.gradients)
+        second = take()
+        if first.finite is None:
+            return first._replace(gradients=second.gradients)
+        return first._replace(
+            gradients=second.gradients,
+            finite=tf.logical_and(first.finite, second.finite),
+            sums=[*first.sums, *second.sums],
+            origin=origin,
+        )
 
     def seed(self) -> tf.Tensor:
         """A fresh seed, int32 `[2]`: a pure function of (seed, step, part, call)."""

@@ -36,8 +36,8 @@ class Seeds:
     """
 
     def __init__(self, seed: int, step: Any) -> None:
+        self.step = step
         self._seed = seed
-        self._step = step
         self._part: Any = None
         self._calls = 0
         self._most_calls = 0
@@ -48,7 +48,7 @@ class Seeds:
         self._calls += 1
         if self._part is not None:
             word = tf.bitwise.bitwise_xor(word, tf.cast(self._part, tf.int32) * 0x27D4EB2F)
-        return tf.stack([word, tf.cast(self._step, tf.int32)])
+        return tf.stack([word, tf.cast(self.step, tf.int32)])
 
     @contextmanager
     def part(self, index: Any) -> Iterator[None]:

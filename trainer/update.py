@@ -1,4 +1,9 @@
-"""One exact update: gradients and counts are added as sums over parts, and divided once."""
+"""One exact update: gradients and counts are added as sums over parts, and divided once.
+
+Its stages, in the order of `accumulate`: the tape of each part, its loss scaled where a precision
+needs it; gradients and counts added over the parts, then over replicas; are the sums finite; scale
+and count divided out at once. What is done with the result stands in `StepContext.minimize`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from trainer import state
+from trainer import gradients, state
 from trainer.random import Seeds
 from trainer.sums import Sums
 
@@ -22,6 +27,10 @@ class Update(NamedTuple):
         extras: dict of further sums over the whole batch.
         has_extras: whether the loss function returned extras.
         unreached: names of the variables without a gradient.
+        finite: whether every gradient is, a bool scalar; None where no scale was given.
+        sums: the gradients before scale and count were divided out, a list per distinct count.
+        origin: values that the variables go back to if the update is left out; None: they have
+            not moved.
     """
 
     gradients: list[Any]
@@ -30,6 +39,9 @@ class Update(NamedTuple):
     extras: dict[str, Any]
     has_extras: bool
     unreached: list[str]
+    finite: tf.Tensor | None
+    sums: list[list[Any]]
+    origin: list[tf.Tensor] | None = None
 
 
 def accumulate(
@@ -38,11 +50,24 @@ def accumulate(
     variables: Sequence[Any],
     parts: int,
     seeds: Seeds,
+    *,
+    scale: tf.Tensor | None = None,
+    reduce: Callable[[Any], Any] = lambda sums: sums,
 ) -> Update:
     """Gradients of the mean loss over `batch`, taken in `parts` parts.
 
     A loss is a list of terms with counts of their own. The gradient of the sum of their means is
     sum_j (sum_parts dT_j/dw) / (sum_parts N_j), so one gradient is kept per distinct count.
+
+    Args:
+        loss_fn: as `StepContext.minimize` takes it.
+        batch: a nest of tensors.
+        variables: to differentiate by.
+        parts: into how many parts the batch is split by rows.
+        seeds: whose numbering each part shares.
+        scale: what the loss is multiplied by while gradients are taken, a float32 scalar; then
+            the update says whether they are finite.
+        reduce: adds a nest of sums over replicas: (gradients per distinct count, those counts).
     """
     variables = list(variables)
     if not variables:
@@ -58,20 +83,28 @@ def accumulate(
             tape.watch(tensors)
             terms, extras, shape["has_extras"] = read_loss(loss_fn(part))
             groups = by_count(terms)
-        grads = [tape.gradient(group.total, tensors) for group in groups]
+        grads = [_taped(tape, group, tensors, scale) for group in groups]
         del tape
         return grads, groups, extras
 
     grads, groups, extras = _over_parts(one, batch, parts, seeds)
-    merged = [_mean_gradient(per_group, groups) for per_group in zip(*grads, strict=True)]
-    unreached = [state.name_of(v) for v, g in zip(variables, merged, strict=True) if g is None]
+    unreached = [
+        state.name_of(variable)
+        for variable, *found in zip(variables, *grads, strict=True)
+        if all(g is None for g in found)
+    ]
     if len(unreached) == len(variables):
         raise ValueError(
             f"no gradient reaches any of the {len(variables)} variables ({', '.join(unreached[:5])}"
             "...): the loss does not depend on them. Compute it from the model's output with "
             "differentiable operations, inside loss_fn."
         )
-    return Update(merged, variables, as_one(groups), extras, shape["has_extras"], unreached)
+    grads, groups = reduce((grads, groups))
+    finite = None if scale is None else gradients.all_finite([g for group in grads for g in group])
+    factors = [_one_over(group.count, scale) for group in groups]
+    merged = [_mean_gradient(per_group, factors) for per_group in zip(*grads, strict=True)]
+    loss = as_one(groups)
+    return Update(merged, variables, loss, extras, shape["has_extras"], unreached, finite, grads)
 
 
 def read_loss(result: Any) -> tuple[list[Sums], dict[str, Any], bool]:
@@ -131,22 +164,36 @@ def by_count(terms: Sequence[Sums]) -> list[Sums]:
     return list(groups.values())
 
 
-def _mean_gradient(per_group: Sequence[Any], groups: Sequence[Sums]) -> Any:
+def _taped(
+    tape: tf.GradientTape, group: Sums, tensors: Sequence[Any], scale: tf.Tensor | None
+) -> list[Any]:
+    """The gradients of a part's total, times the scale.
+
+    What flows back under a scale is that of the part's mean, as in Keras: the total's would be as
+    many times larger as there are examples, and overflow so much sooner. The count is multiplied
+    in again where gradients have reached the float32 of the variables.
+    """
+    if scale is None:
+        return tape.gradient(group.total, tensors)
+    grads = tape.gradient(group.total, tensors, output_gradients=scale * _one_over(group.count))
+    return [None if g is None else gradients.scaled(g, group.count) for g in grads]
+
+
+def _one_over(count: tf.Tensor, scale: tf.Tensor | None = None) -> tf.Tensor:
+    """1 / (count scale), and 0 where nothing was counted."""
+    factor = tf.math.reciprocal_no_nan(tf.cast(count, tf.float32))
+    return factor if scale is None else factor / scale
+
+
+def _mean_gradient(per_group: Sequence[Any], factors: Sequence[tf.Tensor]) -> Any:
     means = [
-        _scale(g, tf.math.reciprocal_no_nan(tf.cast(s.count, tf.float32)))
-        for g, s in zip(per_group, groups, strict=True)
+        gradients.scaled(g, factor)
+        for g, factor in zip(per_group, factors, strict=True)
         if g is not None
     ]
     if len(means) < 2:
         return means[0] if means else None
     return tf.add_n([tf.convert_to_tensor(m) for m in means])
-
-
-def _scale(gradient: Any, factor: tf.Tensor) -> Any:
-    if isinstance(gradient, tf.IndexedSlices):
-        values = gradient.values * tf.cast(factor, gradient.dtype)
-        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-    return gradient * tf.cast(factor, gradient.dtype)
 
 
 def _over_parts(
@@ -199,31 +246,3 @@ def _rows(batch: Any) -> int:
 
 def _map_rows(fn: Callable[[tf.Tensor], tf.Tensor], batch: Any) -> Any:
     return tf.nest.map_structure(lambda x: fn(x) if x.shape.rank else x, batch)
-
-
-def global_norm(gradients: Sequence[Any]) -> tf.Tensor:
-    """The norm of all gradients together, float32.
-
-    XLA on CPU adds the numbers of one array one after the other, which can double a small step;
-    halving the array again and again keeps every addition a vectorised one.
-    """
-    squares = [_sum_of_squares(_values(g)) for g in gradients if g is not None]
-    return tf.sqrt(tf.add_n(squares))
-
-
-def _values(gradient: Any) -> tf.Tensor:
-    # Rows that occur twice in a sparse gradient must be added before they are squared.
-    return tf.cast(tf.reshape(tf.convert_to_tensor(gradient), [-1]), tf.float32)
-
-
-def _sum_of_squares(x: tf.Tensor) -> tf.Tensor:
-    x = tf.square(x)
-    odd = []
-    size = x.shape[0]
-    while size is not None and size > 64:
-        half = size // 2
-        if size % 2:
-            odd.append(x[-1])
-        x = x[:half] + x[half : 2 * half]
-        size = half
-    return tf.add_n([tf.reduce_sum(x), *odd])

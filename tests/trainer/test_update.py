@@ -142,15 +142,19 @@ def test_nothing_to_train_is_refused(setting):
         update.accumulate(lambda p: _errors(p, w), _tensors(batch), [], 1, Seeds(0, 0))
 
 
-@pytest.mark.parametrize("sizes", [[1], [64], [65], [1000, 7], [129, 128, 127]])
-def test_global_norm_is_tensorflows(sizes, run):
-    rng = np.random.default_rng(1)
-    gradients = [rng.normal(size=n).astype("float32") for n in sizes]
-    expected = np.sqrt(sum(np.sum(g.astype(np.float64) ** 2) for g in gradients))
-    found = run(lambda g: update.global_norm([*g, None]), gradients)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+@pytest.mark.parametrize("parts", [1, PARTS])
+def test_a_scale_that_is_a_power_of_two_changes_nothing(setting, run, loss, parts):
+    """Identity: what the loss is multiplied by is divided out, in one batch and in parts."""
+    batch, w = setting
 
+    def gradient(scale):
+        return run(
+            lambda b: update.accumulate(
+                lambda p: LOSSES[loss](p, w), _tensors(b), [w], parts, Seeds(0, 0), scale=scale
+            ).gradients[0],
+            batch,
+        )
 
-def test_global_norm_adds_rows_that_occur_twice():
-    sparse = tf.IndexedSlices(tf.constant([[3.0], [1.0]]), tf.constant([2, 2]), tf.constant([4, 1]))
-    np.testing.assert_allclose(update.global_norm([sparse]), 4.0)
+    plain, scaled = gradient(None), gradient(tf.constant(2.0**15))
+    np.testing.assert_allclose(scaled, plain, rtol=1e-6, atol=1e-7)
