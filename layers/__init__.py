@@ -6,16 +6,13 @@ from . import activations, initializers, regularizers
 from .activations import Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import MultiHeadAttention
 from .base import Layer
+from .batch_normalization import BatchNormalization
 from .containers import Residual, Sequential
 from .conv import Conv1D, Conv2D, DepthwiseConv2D
 from .core import Dense, Flatten, Lambda, Permute, RepeatVector, Rescaling, Reshape
 from .embedding import Embedding
-from .normalization import (
-    BatchNormalization,
-    GroupNormalization,
-    LayerNormalization,
-    RMSNormalization,
-)
+from .group_normalization import GroupNormalization, InstanceNormalization
+from .layer_normalization import LayerNormalization, RMSNormalization
 from .pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -66,6 +63,7 @@ __all__ = [
     "LayerNormalization",
     "RMSNormalization",
     "GroupNormalization",
+    "InstanceNormalization",
     "Dropout",
     "SpatialDropout1D",
     "SpatialDropout2D",

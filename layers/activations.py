@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from .base import Layer, Shape
+from .dtypes import at_least_float32
 
 
 def relu(
@@ -354,9 +355,9 @@ def masked_softmax(x: tf.Tensor, mask: Any, axis: int | Sequence[int] = -1) -> t
     """Softmax over the positions where `mask` is True, 0 elsewhere; all 0 where none is."""
     x = tf.convert_to_tensor(x)
     mask = tf.cast(mask, tf.bool)
-    wide = tf.cast(x, tf.float32)
+    wide = at_least_float32(x)
     # Finite, so that a row in which nothing is kept has no NaN.
-    weights = softmax(tf.where(mask, wide, tf.constant(tf.float32.min / 2)), axis)
+    weights = softmax(tf.where(mask, wide, tf.constant(tf.float32.min / 2, wide.dtype)), axis)
     return tf.cast(tf.where(mask, weights, tf.zeros_like(weights)), x.dtype)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from .base import Layer
 from .conv import check_extent, one_of, sizes
+from .dtypes import at_least_float32
 
 
 class _Pooling(Layer):
@@ -120,8 +121,7 @@ class _GlobalMaxPooling(_GlobalPooling):
 class _GlobalAveragePooling(_GlobalPooling):
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """`[b, *spatial, c] -> [b, c]`, summed in float32."""
-        wide = tf.cast(inputs, tf.float32) if inputs.dtype.size < 4 else inputs
-        mean = tf.reduce_mean(wide, self._axes(inputs), keepdims=self.keepdims)
+        mean = tf.reduce_mean(at_least_float32(inputs), self._axes(inputs), keepdims=self.keepdims)
         return tf.cast(mean, inputs.dtype)
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is first imported
 
 import hypothesis
 import numpy as np
 import pytest
+import tensorflow as tf
+
+# Two logical CPUs, so that any test can have two replicas; possible only before TensorFlow starts.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
 
 # The same few examples every time and no deadline: tracing makes any first call slow.
 hypothesis.settings.register_profile(
@@ -35,8 +40,7 @@ def seeds():
     """Seeds of everything that keeps global random state, so that no test depends on another."""
     random.seed(0)
     np.random.seed(0)
-    if "tensorflow" in sys.modules:
-        sys.modules["tensorflow"].random.set_seed(0)
+    tf.random.set_seed(0)
 
 
 @pytest.fixture(params=["plain", "compiled"])
@@ -52,7 +56,6 @@ def run(mode):
     Nothing is rewritten by autograph, so code that passes is graph code as it stands. NumPy
     arguments become tensors in both modes.
     """
-    import tensorflow as tf
 
     def call(fn, *args, **kwargs):
         args, kwargs = tf.nest.map_structure(

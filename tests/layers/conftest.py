@@ -102,6 +102,12 @@ CASES = [
     pair("RMSNormalization", "RMSNormalization", SEQUENCE),
     pair("GroupNormalization", "GroupNormalization", IMAGE, 2),
     pair("GroupNormalization-axis", "GroupNormalization", IMAGE, -1, 1),
+    Case(
+        "InstanceNormalization",
+        L.InstanceNormalization,
+        IMAGE,
+        lambda: K.GroupNormalization(-1),
+    ),
     pair("Dropout", "Dropout", VECTORS, 0.4, random=True),
     pair("SpatialDropout1D", "SpatialDropout1D", SEQUENCE, 0.4, random=True),
     pair("SpatialDropout2D", "SpatialDropout2D", IMAGE, 0.4, random=True),

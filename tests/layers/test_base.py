@@ -138,17 +138,6 @@ def test_training_reaches_call_only_where_it_is_taken():
     assert Seen()(tf.zeros(1)) is False
 
 
-def test_replicas_keep_their_own_statistics_and_weights_train():
-    cpus = tf.config.list_logical_devices("CPU")
-    strategy = tf.distribute.MirroredStrategy([d.name for d in cpus[:2]])
-    with strategy.scope():
-        layer = L.BatchNormalization()
-        layer(tf.zeros([1, 3]))
-    moved = tf.function(lambda x: strategy.run(lambda x: layer(x, training=True), (x,)))
-    moved(tf.constant([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
-    np.testing.assert_allclose(layer.moving_mean.numpy(), [0.01, 0.01, 0.01], rtol=1e-5)
-
-
 def test_repr_shows_what_differs_from_the_defaults():
     assert repr(L.Dense(3)) == "Dense(units=3)"
     assert repr(L.Dense(3, "relu", kernel_initializer="he_normal")) == (
