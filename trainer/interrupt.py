@@ -15,14 +15,14 @@ from types import FrameType, TracebackType
 import tensorflow as tf
 from absl import logging
 
-EXIT_CODE = 128 + signal.SIGTERM  # 143, what a process that SIGTERM ended has by custom
+from trainer.exits import PREEMPTED
 
 
 class Preempted(SystemExit):
     """SIGTERM ended training and a checkpoint holds all of it; exits with code 143 if uncaught."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(EXIT_CODE)
+        super().__init__(PREEMPTED)
         self.message = message
 
     def __str__(self) -> str:
@@ -150,4 +150,4 @@ class Interrupt:
             file=sys.stderr,
             flush=True,
         )
-        os._exit(EXIT_CODE)
+        os._exit(PREEMPTED)

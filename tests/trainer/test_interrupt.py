@@ -11,7 +11,8 @@ import time
 import pytest
 import tensorflow as tf
 
-from trainer.interrupt import EXIT_CODE, Interrupt, Preempted
+from trainer.exits import PREEMPTED
+from trainer.interrupt import Interrupt, Preempted
 from trainer.loop import Loop, StepOutput
 from trainer.sums import Sums
 
@@ -112,7 +113,7 @@ def test_the_grace_is_the_longest(tmp_path):
         timeout=50,
         check=False,
     )
-    assert done.returncode == EXIT_CODE == 143
+    assert done.returncode == PREEMPTED == 143
     assert "grace of 0.2 s is over" in done.stderr
 
 

@@ -1,0 +1,1 @@
+"""python -m trainer.launch: several workers on one machine, watched and restarted together."""
