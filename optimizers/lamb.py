@@ -97,8 +97,9 @@ class Lamb(Optimizer):
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and moments."""
         m, v = moments(gradient, slots["momentum"], slots["velocity"], self.beta_1, self.beta_2)
-        root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + self.epsilon
-        r = m / (1.0 - scalars["beta_1_power"]) / root
+        # m_hat / (sqrt(v_hat) + epsilon), with both corrections drawn into scalars.
+        root = tf.sqrt(1.0 - scalars["beta_2_power"])
+        r = m * (root / (1.0 - scalars["beta_1_power"])) / (tf.sqrt(v) + self.epsilon * root)
         if "decay" in scalars:
             r += scalars["decay"] * weight
         change = trust_ratio(weight, r) * learning_rate * r

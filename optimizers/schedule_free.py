@@ -108,9 +108,9 @@ class ScheduleFreeAdamW(Optimizer):
             share = tf.cast(tf.math.divide_no_nan(tf.square(top), total), step.dtype)
         return {
             "share": share,
-            "first": tf.cast(step < 1.5, step.dtype),
+            "first": step < 1.5,
             "warmup": self._warmup(step),
-            "correction": 1.0 - tf.pow(tf.cast(self.beta_2, step.dtype), step),
+            "root": tf.sqrt(1.0 - tf.pow(tf.cast(self.beta_2, step.dtype), step)),
         }
 
     def update(self, item: Item, scalars: Mapping[str, Any]) -> None:
@@ -129,17 +129,17 @@ class ScheduleFreeAdamW(Optimizer):
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new y, z and v."""
         beta_1, share = self.beta_1, scalars["share"]
-        lr = learning_rate * scalars["warmup"]
         v = slots["velocity"] + (tf.square(gradient) - slots["velocity"]) * (1.0 - self.beta_2)
-        z = slots["momentum"]
-        z = z + scalars["first"] * (weight - z)  # the weights may have been loaded after the slots
-        x = averaged_weight(weight, z, beta_1)
-        root = tf.sqrt(v / scalars["correction"]) + self.epsilon
-        z = z - lr * gradient / root
+        # The weights may have been loaded after the slots.
+        z = tf.where(scalars["first"], weight, slots["momentum"])
+        # lr g / (sqrt(v_hat) + epsilon), with the correction drawn into the scalars.
+        lr, root = learning_rate * scalars["warmup"], scalars["root"]
+        change = (lr * root) * gradient / (tf.sqrt(v) + self.epsilon * root)
         if "decay" in scalars:
-            z -= lr * scalars["decay"] * weight
-        x = (1.0 - share) * x + share * z
-        return (1.0 - beta_1) * z + beta_1 * x, {"momentum": z, "velocity": v}
+            change += (lr * scalars["decay"]) * weight
+        # (1 - b1) z + b1 x of the new z and x, x written as y and z: two passes fewer.
+        y = weight + share * (z - weight) - (1.0 - beta_1 + beta_1 * share) * change
+        return y, {"momentum": z - change, "velocity": v}
 
     def evaluation_values(self) -> list[Any]:
         """x, the average of the z."""

@@ -7,7 +7,6 @@ from typing import Any
 import tensorflow as tf
 
 from optimizers.checks import check_count
-from optimizers.clipping import LANES
 from optimizers.slots import dense
 from optimizers.variables import local
 from optimizers.wrapper import Wrapper
@@ -100,12 +99,6 @@ def all_finite(gradients: list[Any]) -> tf.Tensor:
     checks = []
     for gradient in gradients:
         values = gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
-        flat = tf.math.is_finite(tf.reshape(values, [-1]))
-        n = flat.shape[0] or 0
-        whole = n // LANES * LANES
-        if whole >= 2 * LANES:  # see LANES
-            lanes = tf.reduce_all(tf.reshape(flat[:whole], [-1, LANES]), axis=0)
-            checks += [tf.reduce_all(lanes), tf.reduce_all(flat[whole:])]
-        else:
-            checks.append(tf.reduce_all(flat))
+        # As one row, see `clipping.square_sum`.
+        checks.append(tf.reduce_all(tf.math.is_finite(tf.reshape(values, [-1]))))
     return tf.reduce_all(tf.stack(checks))
