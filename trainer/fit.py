@@ -17,7 +17,7 @@ from trainer.data.segment import Segment, Source
 from trainer.interrupt import Interrupt, Preempted
 from trainer.loop import Loop
 from trainer.programs import Programs
-from trainer.run import FitRun, Validation
+from trainer.run import FitRun, Validation, Verbs
 from trainer.task import Task
 
 
@@ -89,6 +89,7 @@ class Fit:
         callbacks: Sequence[Callback],
         validation: Validation | None,
         say: Callable[[str], None],
+        verbs: Verbs,
     ) -> None:
         """Trains until the call's goal; a signal ends it with everything kept."""
         position, session = self._position, self._session
@@ -115,6 +116,7 @@ class Fit:
                 validation=validation,
                 saver=session,
                 interrupt=interrupt,
+                verbs=verbs,
             )
             try:
                 if session is not None and (memory := session.take_memory()) is not None:

@@ -8,7 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from trainer import state
+import numpy as np
+import tensorflow as tf
+
+from trainer import arguments, plan, state
 from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.runner import Callbacks
 from trainer.callbacks.triggers import NEVER, Moment, Trigger
@@ -18,6 +21,7 @@ from trainer.interrupt import Interrupt
 from trainer.loop import Columns, Loop
 from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
+from trainer.weights.transfer import save_weights
 
 if TYPE_CHECKING:
     from trainer.task import Task
@@ -33,6 +37,13 @@ class Validation(NamedTuple):
 
     evaluate: Callable[[Callable[[], bool]], dict[str, Any] | None]
     when: Trigger
+
+
+class Verbs(NamedTuple):
+    """What the trainer can do besides, for callbacks to ask for at a boundary."""
+
+    predict: Callable[..., Any]
+    export: Callable[[Any], None]
 
 
 class Saver(Protocol):
@@ -83,6 +94,7 @@ class FitRun:
         validation: what to validate on, if anything.
         saver: takes the checkpoints, if any.
         interrupt: tells whether a signal wants an end.
+        verbs: what else the trainer can do.
     """
 
     def __init__(
@@ -98,7 +110,9 @@ class FitRun:
         validation: Validation | None,
         saver: Saver | None,
         interrupt: Interrupt,
+        verbs: Verbs,
     ) -> None:
+        self.task = task
         self.names: list[str] = []
         self.monitored = {
             prefix + name: metric.direction
@@ -111,10 +125,12 @@ class FitRun:
         self.epochs = goal.epoch
         self.steps_per_epoch = goal.steps_per_epoch
         self.validates = validation is not None
-        self._task, self._position, self._source = task, position, source
+        self.graph: tf.Graph | None = None
+        self.rows: int | None = None
+        self._position, self._source = position, source
         self._loop_for, self._goal = loop_for, goal
         self._history, self._validation = call.history, validation
-        self._saver, self._interrupt = saver, interrupt
+        self._saver, self._interrupt, self._verbs = saver, interrupt, verbs
         self._callbacks = Callbacks(callbacks)
         self._started = False
         self._window = Window(task.metrics)
@@ -134,13 +150,49 @@ class FitRun:
         """Updates made so far."""
         return self._position.step
 
+    @property
+    def epoch(self) -> int:
+        """Epochs completed so far."""
+        return self._position.epoch
+
+    @property
+    def seconds(self) -> float:
+        """Since fit began."""
+        return time.perf_counter() - self._begun
+
+    @property
+    def optimizers(self) -> dict[str, Any]:
+        """Path in the task -> optimizer."""
+        return state.optimizers(self.task)
+
+    @property
+    def flops(self) -> float | None:
+        """Floating-point operations of a step, where its graph tells them."""
+        cost = None if self.graph is None else plan.cost_of(self.graph)
+        return cost.flops if cost and not (cost.convolutions or cost.loops) else None
+
+    def save_weights(self, path: Any) -> None:
+        """Writes the model's weights, those that validation uses, to one file."""
+        with self._callbacks.evaluating(self):
+            save_weights(arguments.weights_root(self.task), path)
+
+    def export(self, path: Any) -> None:
+        """Writes a SavedModel with the weights that validation uses."""
+        with self._callbacks.evaluating(self):
+            self._verbs.export(path)
+
+    def predict(self, x: Any, batch_size: int | None = None) -> Any:
+        """The model's outputs with the weights that validation uses."""
+        with self._callbacks.evaluating(self):
+            return self._verbs.predict(x, batch_size=batch_size)
+
     def snapshot(self) -> dict[str, Any]:
         """A copy of everything trained, as it is now."""
-        return {path: v.read_value() for path, v in state.variables(self._task).items()}
+        return {path: v.read_value() for path, v in state.variables(self.task).items()}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Puts the model's weights of a snapshot back; optimizers keep theirs, as in Keras."""
-        for path, variable in state.model_variables(self._task).items():
+        for path, variable in state.model_variables(self.task).items():
             variable.assign(snapshot[path])
 
     # What a checkpoint holds of the run.
@@ -215,6 +267,8 @@ class FitRun:
     def _segment(self, segment: Segment) -> bool:
         """Runs the steps of a segment in as few calls as wanted; whether the epoch is over."""
         loop = self._loop_for(segment)
+        if segment.rows > (self.rows or 0):  # not the ragged end of an epoch
+            self.graph, self.rows = loop.graphs[0], segment.rows
         if not self._started:
             sums, scalars = loop.names
             validated = [f"val_{name}" for name in sums] if self._validation else []
@@ -295,7 +349,8 @@ class FitRun:
         if self._validation is not None and (
             self._validation.when.due(moment) or (closes and not epoch_end)
         ):
-            values = self._validation.evaluate(lambda: self._interrupt.wanted is not None)
+            with self._callbacks.evaluating(self):
+                values = self._validation.evaluate(lambda: self._interrupt.wanted is not None)
             if values is None:
                 return  # a signal came; validation is still owed
             self._validated = {f"val_{name}": value for name, value in values.items()}
@@ -326,7 +381,7 @@ class FitRun:
             epoch_step=position.epoch_step,
             steps_per_epoch=self._goal.steps_per_epoch,
             epoch_end=epoch_end,
-            seconds=time.perf_counter() - self._begun,
+            seconds=self.seconds,
             step_seconds=self._pace.step_seconds,
         )
 
@@ -336,17 +391,19 @@ class FitRun:
     def _report(self, since: int) -> Report:
         """What is told to a callback that was last told about step `since`."""
         position, pace = self._position, self._pace.step_seconds
+        logs = self._logs()
         return Report(
             step=position.step,
             epoch=position.epoch,
             epoch_end=position.epoch_step == 0 or self._goal.reached(position),
             steps=self._history.since(max(since, self.start_step)),
-            logs=scalars(self._logs()),
+            logs=scalars(logs),
             validation=scalars(self._validated),
-            seconds=time.perf_counter() - self._begun,
+            seconds=self.seconds,
             steps_per_second=1.0 / pace if pace else None,
             run=self,
             epoch_step=self._epoch_step,
+            arrays={name: value for name, value in logs.items() if np.ndim(value) > 1},
         )
 
     def _refuse_empty(self) -> None:

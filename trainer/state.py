@@ -79,6 +79,16 @@ def model_variables(root: Any) -> dict[str, tf.Variable]:
     return {path: v for path, v in variables(root).items() if id(v) not in owned}
 
 
+def optimizers(root: Any) -> dict[str, Any]:
+    """Path -> optimizer below `root`; of optimizers within another, only the outermost."""
+    found: dict[str, Any] = {}
+    for path, node in walk(root):
+        inside = any(path.startswith(f"{outer}/") for outer in found)
+        if not isinstance(node, tf.Variable) and is_optimizer(node) and not inside:
+            found[path] = node
+    return found
+
+
 def modules(root: Any) -> list[Any]:
     """Every module below `root` (`tf.Module`, Keras layer or model), itself included."""
     return [node for _, node in walk(root) if not isinstance(node, tf.Variable)]

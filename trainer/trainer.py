@@ -26,7 +26,7 @@ from trainer.loop import Loop
 from trainer.metrics.windows import Window, scalars
 from trainer.programs import Programs
 from trainer.random import Seeds, fold, handed
-from trainer.run import Validation
+from trainer.run import Validation, Verbs
 from trainer.supervised import Supervised
 from trainer.weights.saved_model import export, servable
 from trainer.weights.transfer import LaterWeights, save_weights
@@ -229,6 +229,7 @@ class Trainer:
                     callbacks=_with_progress(callbacks, verbose),
                     validation=validation,
                     say=say,
+                    verbs=Verbs(self.predict, self.export),
                 )
         finally:
             source.close()

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from trainer.callbacks.triggers import Every, Trigger
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from trainer.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +31,22 @@ class Control:
 
 
 class Run(Protocol):
-    """What a callback may know of the run before it starts, and do to it at a boundary."""
+    """What a callback may know of the run before it starts, and do to it at a boundary.
+
+    A callback changes what is trained by assigning to variables: a compiled step reads them anew
+    at each call, so nothing is traced again, and a checkpoint holds them. The learning rate is
+    `run.optimizers["optimizer"].learning_rate = 1e-4`.
+    """
+
+    @property
+    def task(self) -> Task:
+        """What is trained; all of its variables may be read and assigned to."""
+        ...
+
+    @property
+    def optimizers(self) -> Mapping[str, Any]:
+        """Path in the task -> optimizer: "optimizer" when a model is trained."""
+        ...
 
     @property
     def names(self) -> Sequence[str]:
@@ -48,6 +69,16 @@ class Run(Protocol):
         ...
 
     @property
+    def epoch(self) -> int:
+        """Epochs completed so far."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Since this fit began in this process."""
+        ...
+
+    @property
     def total_steps(self) -> int | None:
         """The step at which this fit will end, when known."""
         ...
@@ -65,6 +96,37 @@ class Run(Protocol):
     @property
     def validates(self) -> bool:
         """Whether validation data was given."""
+        ...
+
+    @property
+    def graph(self) -> tf.Graph | None:
+        """The traced graph of a training step; None before the first is made."""
+        ...
+
+    @property
+    def rows(self) -> int | None:
+        """Examples of a step; None before the first."""
+        ...
+
+    @property
+    def flops(self) -> float | None:
+        """Floating-point operations of a step, where its graph tells them; None elsewhere.
+
+        Those of matrix products; a step with convolutions, or with loops whose turns are not
+        known, is not told.
+        """
+        ...
+
+    def save_weights(self, path: Any) -> None:
+        """Writes the model's weights, those that validation uses, to one file."""
+        ...
+
+    def export(self, path: Any) -> None:
+        """Writes a SavedModel with the weights that validation uses."""
+        ...
+
+    def predict(self, x: Any, batch_size: int | None = None) -> Any:
+        """The model's outputs for `x`, with the weights that validation uses."""
         ...
 
     def snapshot(self) -> Any:
@@ -94,6 +156,8 @@ class Report:
         run: the run itself.
         epoch_step: updates made in the epoch, over its whole length when `epoch_end`; None when
             the run does not say.
+        arrays: what `logs` would hold if it could: values of two axes or more, such as a confusion
+            matrix, `val_...` where they are of this step's validation.
     """
 
     step: int
@@ -106,6 +170,7 @@ class Report:
     steps_per_second: float | None
     run: Run
     epoch_step: int | None = None
+    arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 class Callback:
@@ -129,6 +194,14 @@ class Callback:
     def __call__(self, report: Report) -> Control | None:
         """Called when due."""
         return None
+
+    def evaluating(self, run: Run) -> AbstractContextManager[Any]:
+        """Entered around whatever the run evaluates or writes of the model: validation, files.
+
+        A callback may put other weights in place meanwhile; afterwards training goes on with what
+        it puts back.
+        """
+        return nullcontext()
 
     def on_train_end(self, report: Report) -> None:
         """Called once per fit, after the last step, also when fit ends by an error or Ctrl-C."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainer.callbacks.base import Callback, Control, Report, Run
-from trainer.callbacks.monitor import MODES, direction
+from trainer.callbacks.monitor import MODES, better, direction
 from trainer.callbacks.triggers import Every, Trigger
 
 
@@ -65,7 +64,7 @@ class EarlyStopping(Callback):
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
         self.when = when or Every(epochs=1)
-        self._sign = 1.0
+        self._way = "min"
         self.best: float | None = None
         self.best_epoch = 0
         self.best_step = 0
@@ -80,8 +79,7 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, run: Run) -> None:
         """Finds the direction and forgets earlier fits."""
-        way = direction(self.monitor, self.mode, run.monitored, "EarlyStopping")
-        self._sign = 1.0 if way == "max" else -1.0
+        self._way = direction(self.monitor, self.mode, run.monitored, "EarlyStopping")
         self.best, self.best_weights = None, None
         self.best_epoch = self.best_step = self.wait = self.stopped_epoch = 0
 
@@ -124,9 +122,7 @@ class EarlyStopping(Callback):
     _MEMORY = ("best", "best_epoch", "best_step", "best_weights", "wait", "stopped_epoch")
 
     def _better(self, value: float, than: float | None) -> bool:
-        if math.isnan(value):
-            return False
-        return than is None or self._sign * (value - than) > self.min_delta
+        return better(value, than, self._way, self.min_delta)
 
     def _keep(self, report: Report) -> None:
         self.best_epoch, self.best_step = report.epoch, report.step

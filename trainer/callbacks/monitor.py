@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -40,3 +41,17 @@ def direction(monitor: str, mode: str, monitored: Mapping[str, str], who: str) -
         f"{who}(monitor={monitor!r}): nothing says whether a higher or a lower value of it is "
         "better; pass mode='min' or mode='max'."
     )
+
+
+def better(value: float, than: float | None, way: str, min_delta: float = 0.0) -> bool:
+    """Whether a value improves on another by more than `min_delta`; NaN never does.
+
+    Args:
+        value: the new one.
+        than: the best so far, None before the first.
+        way: "min" or "max".
+        min_delta: a change as small as this is no improvement.
+    """
+    if math.isnan(value):
+        return False
+    return than is None or (value - than if way == "max" else than - value) > min_delta

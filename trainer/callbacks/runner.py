@@ -6,9 +6,11 @@ import dataclasses
 import difflib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from trainer.callbacks.base import Callback, Control, Report, Run
+from trainer.callbacks.keras_callback import KerasCallback, is_keras_callback
 from trainer.callbacks.triggers import NEVER, Moment
 
 MakeReport = Callable[[int], Report]  # of the steps after the one given
@@ -22,10 +24,12 @@ class Callbacks:
     """The callbacks of one run, in order.
 
     Args:
-        callbacks: a list of `Callback` instances, or None.
+        callbacks: a list of `Callback` instances, or None. Keras callbacks that work by epochs are
+            wrapped (`KerasCallback`).
 
     Raises:
-        TypeError: one of them is a class, a Keras callback, or no callback.
+        TypeError: one of them is a class, a Keras callback that needs Keras's own loop, or no
+            callback.
         ValueError: one is given twice.
     """
 
@@ -35,11 +39,13 @@ class Callbacks:
         if callbacks is not None and not isinstance(callbacks, (list, tuple)):
             raise TypeError(f"callbacks={callbacks!r}: pass a list of callbacks, or None.")
         self._entries: list[_Entry] = []
-        for i, callback in enumerate(callbacks or ()):
+        given = list(callbacks or ())
+        for i, callback in enumerate(given):
             _check(callback, f"callbacks[{i}]")
-            if any(callback is e.callback for e in self._entries):
+            if any(callback is other for other in given[:i]):
                 raise ValueError(f"callbacks[{i}] ({callback!r}) is in the list twice.")
-            self._entries.append(_Entry(callback))
+            keras = is_keras_callback(callback)
+            self._entries.append(_Entry(KerasCallback(callback) if keras else callback))
 
     def __iter__(self) -> Iterator[Callback]:
         return (e.callback for e in self._entries)
@@ -114,6 +120,21 @@ class Callbacks:
                 save = save or control.save
         return Control("; ".join(reasons) or None, save) if reasons or save else None
 
+    @contextmanager
+    def evaluating(self, run: Run) -> Iterator[None]:
+        """Within every callback's `evaluating`, the first outermost.
+
+        Raises:
+            CallbackError: one could not be entered.
+        """
+        with ExitStack() as stack:
+            for e in self._entries:
+                try:
+                    stack.enter_context(e.callback.evaluating(run))
+                except Exception as error:
+                    raise CallbackError(_words(e, "before an evaluation", error)) from error
+            yield
+
     def finish(self, make_report: MakeReport, error: BaseException | None = None) -> None:
         """Calls `on_train_end` of all that began, each even if one before it fails.
 
@@ -173,25 +194,16 @@ class _Entry:
 
     @property
     def name(self) -> str:
-        return type(self.callback).__name__
+        wrapped = isinstance(self.callback, KerasCallback)
+        return type(self.callback.callback if wrapped else self.callback).__name__
 
 
 def _check(callback: Any, argument: str) -> None:
-    if isinstance(callback, Callback):
+    if isinstance(callback, Callback) or is_keras_callback(callback):
         return
     if isinstance(callback, type):
         raise TypeError(
             f"{argument} is the class {callback.__name__}; pass an instance: {callback.__name__}()"
-        )
-    name = type(callback).__name__
-    if any(
-        base.__name__ == "Callback" and base.__module__.split(".")[0] in ("keras", "tf_keras")
-        for base in type(callback).__mro__
-    ):
-        raise TypeError(
-            f"{argument} is a Keras callback ({name}), which needs Keras's own loop. Use the one "
-            "of trainer.callbacks with that name if there is one, or subclass trainer.callbacks."
-            "Callback: `when` says when it is due, and __call__(report) is told what has happened."
         )
     if callable(callback):
         raise TypeError(

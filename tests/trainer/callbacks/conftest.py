@@ -1,9 +1,11 @@
 """A run without training: the boundaries a loop would stop at, with made-up values."""
 
+import pathlib
 import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from trainer.callbacks import Callbacks, History, Report
 from trainer.callbacks.triggers import Moment
@@ -17,6 +19,31 @@ class FakeRun(types.SimpleNamespace):
 
     def restore(self, snapshot):
         self.weights = snapshot
+
+    def save_weights(self, path):
+        pathlib.Path(path).write_text(str(self.weights))
+
+    export = save_weights
+
+    def predict(self, x, batch_size=None):
+        return np.asarray(x) * self.weights
+
+
+class FakeOptimizer:
+    """An optimizer as far as its learning rate goes."""
+
+    def __init__(self, rate):
+        self._rate = tf.Variable(rate, dtype=tf.float32)
+
+    learning_rate = property(lambda self: self._rate, lambda self, rate: self._rate.assign(rate))
+
+    def apply(self, gradients, variables):
+        pass
+
+
+@pytest.fixture
+def fake_optimizer():
+    return FakeOptimizer
 
 
 @pytest.fixture
@@ -35,6 +62,13 @@ def make_run():
             steps_per_epoch=10,
             validates=True,
             weights=0,
+            epoch=0,
+            seconds=0.0,
+            task=types.SimpleNamespace(),
+            optimizers={"optimizer": FakeOptimizer(0.1)},
+            rows=8,
+            flops=None,
+            graph=None,
         )
         vars(run).update(changes)
         run.step = changes.get("step", run.start_step)
@@ -97,7 +131,7 @@ def fit():
                 state.step = run.step = run.weights = until
                 validation = {}
                 if until % length == 0:
-                    state.epoch += 1
+                    state.epoch = run.epoch = state.epoch + 1
                     validation = values(until) if values else {}
                     history.add_epoch(state.epoch, until, report(0).logs)
                 control = callbacks.run(moment(), report)

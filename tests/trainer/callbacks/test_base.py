@@ -52,6 +52,13 @@ def test_runs_and_reports_tell_the_truth(jit, data):
     _check_reports(look, history)
     trainer.fit(*data, epochs=1, validation_data=data, **options)
     first, second = look.runs
+    for run, epoch in ((first, 0), (second, 2)):
+        assert run.pop("task") is trainer.task
+        assert run.pop("optimizers") == {"optimizer": trainer.task.optimizer}
+        assert run.pop("graph").as_graph_def().node
+        assert (run.pop("epoch"), run.pop("rows")) == (epoch, 8)
+        assert run.pop("flops") == 2 * 8 * (2 * 3 * 4 + 3 * 4 * 2)
+        assert 0.0 <= run.pop("seconds") < 60.0
     names = ["loss", "mae", "learning_rate"]
     assert first == {
         "names": names,

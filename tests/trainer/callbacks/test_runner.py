@@ -166,7 +166,7 @@ def test_a_missing_monitor_is_refused_before_anything_begins(
     ("thing", "message"),
     [
         (TensorBoard, r"callbacks\[1\] is the class TensorBoard; pass an instance"),
-        (keras.callbacks.EarlyStopping(), r"callbacks\[1\] is a Keras callback \(EarlyStopping\)"),
+        (keras.callbacks.TerminateOnNaN(), "TerminateOnNaN is a Keras callback with on_batch_end"),
         (print, r"plain function.*LambdaCallback\(fn, when="),
         ("tensorboard", "must be a Callback instance"),
     ],
