@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+
 def clip_by_value(grads: list[tf.Tensor], clipvalue: float) -> list[tf.Tensor]:
     """Every element limited to [-clipvalue, clipvalue]."""
     return [tf.clip_by_value(g, -clipvalue, clipvalue) for g in grads]

@@ -194,8 +194,8 @@ class _Entry:
 
     @property
     def name(self) -> str:
-        wrapped = isinstance(self.callback, KerasCallback)
-        return type(self.callback.callback if wrapped else self.callback).__name__
+        callback = self.callback
+        return type(callback.callback if isinstance(callback, KerasCallback) else callback).__name__
 
 
 def _check(callback: Any, argument: str) -> None:
