@@ -11,6 +11,7 @@ from .containers import Residual, Sequential
 from .conv import Conv1D, Conv2D, DepthwiseConv2D
 from .core import Dense, Flatten, Lambda, Permute, RepeatVector, Rescaling, Reshape
 from .embedding import Embedding
+from .gated import GRU, LSTM
 from .group_normalization import GroupNormalization, InstanceNormalization
 from .layer_normalization import LayerNormalization, RMSNormalization
 from .pooling import (
@@ -23,7 +24,7 @@ from .pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
-from .recurrent import GRU, LSTM, SimpleRNN
+from .recurrent import SimpleRNN
 from .regularization import (
     Dropout,
     DropPath,
