@@ -1,6 +1,6 @@
 """gradloop's trainer: a compiled GradientTape loop whose every part can be read and replaced."""
 
-from trainer import callbacks, metrics
+from trainer import callbacks, inspect, metrics
 from trainer.callbacks import At, Callback, Control, EarlyStopping, Every, History, TensorBoard
 from trainer.checkpoint import Checkpoint
 from trainer.context import StepContext
@@ -26,5 +26,6 @@ __all__ = [
     "TensorBoard",
     "Trainer",
     "callbacks",
+    "inspect",
     "metrics",
 ]

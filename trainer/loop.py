@@ -73,6 +73,7 @@ class Loop:
         self.capacity = capacity
         self._counter = counter
         self._stop = stop
+        self._step, self._fetch, self._rows = step, fetch, rows
         self._one = tf.function(
             lambda args, i, number: step(fetch(args, i, rows), number),
             jit_compile=True if mode == "step" else None,
@@ -89,6 +90,14 @@ class Loop:
         self._give_up = give_up
         self._instead: Loop | None = None
         self._ran = False
+
+    def batch(self, args: Any, i: int) -> Any:
+        """Step `i`'s batch of a segment, eagerly."""
+        return self._fetch(args, tf.constant(i, tf.int32), self._rows)
+
+    def eager_step(self, args: Any, i: int, number: int) -> StepOutput:
+        """Makes step `i` of a segment eagerly, as step number `number`; the counter stays."""
+        return self._step(self.batch(args, i), tf.constant(number, tf.int64))
 
     def trace(self, args: Any) -> tf.Graph:
         """The graph of one step, traced but not run; errors of the step's code come here."""

@@ -89,6 +89,18 @@ class Programs:
         loop.trace(segment.args)
         return loop
 
+    def anew(self, jit: str | None = None) -> Programs:
+        """Programs of the same task with nothing compiled yet, and a counter that stands alike."""
+        new = Programs(
+            self._task,
+            jit=jit or self._jit,
+            seed=self._seed,
+            accumulate=self._parts,
+            gradient_norm=self._gradient_norm,
+        )
+        new.counter.assign(self.counter)
+        return new
+
     @property
     def loops(self) -> list[Loop]:
         """Every loop made so far."""
@@ -124,7 +136,7 @@ class Programs:
         if key not in self._loops:
             auto = self._jit == "auto" and mode != "graph"
             self._loops[key] = Loop(
-                self._step(verb),
+                self.step(verb),
                 fetch,
                 rows,
                 counter=self.counter if verb == "train" else None,
@@ -176,14 +188,20 @@ class Programs:
         finally:
             self._measuring = False
 
-    def _step(self, verb: str) -> Callable[[Any, tf.Tensor], StepOutput]:
-        """What one step of a verb is, as a function of the batch and the step's number."""
+    def step(
+        self, verb: str, context: Callable[..., StepContext] = StepContext
+    ) -> Callable[[Any, tf.Tensor], StepOutput]:
+        """What one step of a verb is, as a function of the batch and the step's number.
+
+        It may be called eagerly too. `context` makes what the step is handed: instruments hand it
+        one of their own.
+        """
         task = self._task
 
         def run(batch: Any, number: tf.Tensor) -> StepOutput:
             seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
             seeds = Seeds(seed, number)
-            ctx = StepContext(
+            ctx = context(
                 seeds,
                 parts=self._parts,
                 gradient_norm=self._gradient_norm,

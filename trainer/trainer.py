@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from trainer.checkpoint.session import Session
 from trainer.checkpoint.settings import Checkpoint
 from trainer.data.checks import check_labels
 from trainer.data.segment import Segment, Source
-from trainer.data.source import open_source
+from trainer.data.source import open_source, open_validation
 from trainer.data.split import is_stream, split
 from trainer.fit import Fit
 from trainer.loop import Loop
@@ -116,10 +118,7 @@ class Trainer:
             accumulate=self.accumulate,
             gradient_norm=bool(gradient_norm),
         )
-        self._session: Session | None = None
-        if checkpoint is not None:
-            same = {"seed": self.seed, "accumulate": self.accumulate}
-            self._session = Session(Checkpoint.of(checkpoint), self.task, self.programs, same)
+        self._session = self._open_session(checkpoint)
         self._fit = Fit(self.task, self.programs, self._position, self._session)
 
     @property
@@ -193,19 +192,23 @@ class Trainer:
             if validation_data is not None:
                 raise ValueError("pass either validation_data or validation_split, not both.")
             (x, y, sample_weight), validation_data = split(x, y, sample_weight, validation_split)
-        source = self._open(
+        source = self.prepare(
             x,
             y,
-            sample_weight,
             batch_size=batch_size,
             shuffle=shuffle,
-            join=self.accumulate,
+            sample_weight=sample_weight,
             class_weight=class_weight,
         )
-        held_out = self._open_validation(validation_data, validation_batch_size or batch_size)
+        held_out = None
         say = print if verbose else _nothing
         try:
-            self._build("train", source, y, batch_size)
+            held_out = open_validation(
+                validation_data,
+                batch_size=validation_batch_size or batch_size,
+                seed=self.seed,
+                pairs=isinstance(self.task, Supervised),
+            )
             if held_out is not None:
                 y = _targets(validation_data)
                 self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
@@ -318,28 +321,68 @@ class Trainer:
         model, input_spec = servable(self.task, self._built)
         export(model, path, input_spec)
 
+    @contextmanager
+    def scratch(
+        self, *, jit: str | bool | None = None, checkpoint: Any = None
+    ) -> Iterator[Trainer]:
+        """A trainer on which anything may be tried: at the end all values are put back.
+
+        It has the same task, and position, callbacks' folders and checkpoints of its own; variables
+        that are made meanwhile keep the values they were made with.
+
+        Args:
+            jit: how to compile, where it should be otherwise than here.
+            checkpoint: as in `Trainer`, if it should take any.
+
+        Example:
+            with trainer.scratch() as trial:
+                trial.fit(x, y, steps=trial.step + 100)
+        """
+        trial = copy.copy(self)
+        trial._position = dataclasses.replace(self._position)
+        trial.programs = self.programs.anew(None if jit is None else arguments.jit(jit))
+        trial._session = trial._open_session(checkpoint)
+        trial._fit = Fit(trial.task, trial.programs, trial._position, trial._session)
+        with state.untouched(self.task):
+            yield trial
+
+    def prepare(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int | None = None,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+    ) -> Source:
+        """Opens data to train on, as `fit` does, and makes all variables; close it after use."""
+        source = self._open(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            join=self.accumulate,
+            class_weight=class_weight,
+        )
+        try:
+            self._build("train", source, y, batch_size)
+        except BaseException:
+            source.close()
+            raise
+        return source
+
     # How the pieces come together.
+
+    def _open_session(self, checkpoint: Any) -> Session | None:
+        if checkpoint is None:
+            return None
+        same = {"seed": self.seed, "accumulate": self.accumulate}
+        return Session(Checkpoint.of(checkpoint), self.task, self.programs, same)
 
     def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Source:
         return open_source(x, y, sample_weight, seed=self.seed, **how)
-
-    def _open_validation(self, data: Any, batch_size: int | None) -> Source | None:
-        if data is None:
-            return None
-        if is_stream(data):
-            source = self._open(data, argument="validation_data")
-        elif isinstance(data, (tuple, list)) and len(data) in (2, 3):
-            source = self._open(*data, batch_size=batch_size, argument="validation_data")
-        elif isinstance(self.task, Supervised):
-            raise ValueError(
-                f"validation_data is a {type(data).__name__}; pass (x, y), (x, y, sample_weight) "
-                "or a stream of such batches."
-            )
-        else:
-            source = self._open(data, batch_size=batch_size, argument="validation_data")
-        if source.infinite:
-            raise ValueError("validation_data never ends; pass validation_data.take(n).")
-        return source
 
     def _build(
         self, verb: str, source: Source, y: Any, rows: int | None, *, argument: str = "y"

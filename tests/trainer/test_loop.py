@@ -163,3 +163,15 @@ def test_xla_failure_gives_up_to_another_loop_or_says_so():
 def test_more_steps_than_the_capacity_are_refused():
     with pytest.raises(ValueError, match="1 to 16"):
         _make("graph")[0]((tf.constant(DATA),), 0, 17)
+
+
+def test_one_step_runs_eagerly_too():
+    loop, w, counter = _make("graph")
+    columns = loop((DATA,), 0, 3)
+    other, v, _ = _make("graph")
+    for i in range(3):
+        np.testing.assert_array_equal(other.batch((DATA,), i), DATA[i])
+        out = other.eager_step((DATA,), i, i)
+        np.testing.assert_allclose(out.sums["loss"].total, columns.sums["loss"].total[i], 1e-6)
+    np.testing.assert_allclose(v, w, rtol=1e-6)
+    assert int(counter) == 3

@@ -446,3 +446,27 @@ def test_repeated_fits_do_not_grow():
     assert len(trainer.programs.loops) == loops
     assert sum(loop.traces for loop in trainer.programs.loops) == traces
     assert count() - before < 200  # less than one object a fit
+
+
+def test_what_is_tried_on_a_scratch_trainer_leaves_nothing():
+    x, y = _classes()
+    tried, plain = _trainer(_mlp(0.3), jit=False), _trainer(_mlp(0.3), jit=False)
+    for trainer in (tried, plain):
+        trainer.fit(x, y, steps=9, verbose=0)  # in mid-epoch
+    with tried.scratch() as trial:
+        trial.fit(x, y, steps=trial.step + 20, verbose=0)
+        assert (trial.step, tried.step) == (29, 9)
+        assert not np.array_equal(_weights(tried)[0], _weights(plain)[0])
+    for trainer in (tried, plain):
+        trainer.fit(x, y, steps=15, verbose=0)
+    _assert_same(tried, plain)
+
+
+def test_a_scratch_trainer_may_compile_otherwise_and_takes_no_checkpoints(tmp_path):
+    x, y = _classes()
+    trainer = _trainer(jit="loop", checkpoint=tmp_path / "run")
+    with pytest.raises(RuntimeError, match="as it is"), trainer.scratch(jit=False) as trial:
+        trial.fit(x, y, verbose=0)
+        assert {loop.mode for loop in trial.programs.loops} == {"graph"}
+        raise RuntimeError("as it is")
+    assert trainer.programs.loops == [] and not (tmp_path / "run").exists()

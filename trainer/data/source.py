@@ -87,6 +87,37 @@ def open_source(
     return kind_of_source(batch, n, rows, shuffle=shuffle, seed=seed)
 
 
+def open_validation(data: Any, *, batch_size: int | None, seed: int, pairs: bool) -> Source | None:
+    """Opens what is passed as `validation_data`; None for None.
+
+    Args:
+        data: `(x, y)`, `(x, y, sample_weight)`, a stream of batches, or other arrays.
+        batch_size: rows of a batch, for arrays.
+        seed: as in `open_source`.
+        pairs: whether arrays must come with targets.
+
+    Raises:
+        ValueError: it has no targets, or never ends.
+    """
+    how: dict[str, Any] = {"seed": seed, "argument": "validation_data"}
+    if data is None:
+        return None
+    if is_stream(data):
+        source = open_source(data, **how)
+    elif isinstance(data, (tuple, list)) and len(data) in (2, 3):
+        source = open_source(*data, batch_size=batch_size, **how)
+    elif pairs:
+        raise ValueError(
+            f"validation_data is a {type(data).__name__}; pass (x, y), (x, y, sample_weight) "
+            "or a stream of such batches."
+        )
+    else:
+        source = open_source(data, batch_size=batch_size, **how)
+    if source.infinite:
+        raise ValueError("validation_data never ends; pass validation_data.take(n).")
+    return source
+
+
 def _arrays(
     x: Any, y: Any, sample_weight: Any, class_weight: Any, argument: str
 ) -> tuple[Any, int]:

@@ -1,0 +1,6 @@
+"""Instruments: looking a run over before it starts, while it runs, and after it went wrong."""
+
+from trainer.inspect.doctor import doctor
+from trainer.inspect.findings import Diagnosis, Finding
+
+__all__ = ["Diagnosis", "Finding", "doctor"]
