@@ -14,14 +14,14 @@ import tensorflow as tf
 from trainer import arguments, state
 from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
-from trainer.callbacks.progress import Progress
+from trainer.callbacks.progress import with_progress
 from trainer.callbacks.triggers import Trigger
 from trainer.calls import Position
 from trainer.checkpoint.session import Session
 from trainer.checkpoint.settings import Checkpoint
 from trainer.data.checks import check_labels
 from trainer.data.segment import Segment, Source
-from trainer.data.source import open_source, open_validation
+from trainer.data.source import open_source, open_validation, targets_of
 from trainer.data.split import is_stream, split
 from trainer.fit import Fit
 from trainer.loop import Loop
@@ -210,7 +210,7 @@ class Trainer:
                 pairs=isinstance(self.task, Supervised),
             )
             if held_out is not None:
-                y = _targets(validation_data)
+                y = targets_of(validation_data)
                 self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
             session = self._session
             with session.open(self._position, say) if session else nullcontext():
@@ -229,7 +229,7 @@ class Trainer:
                     call,
                     source,
                     steps_per_epoch,
-                    callbacks=_with_progress(callbacks, verbose),
+                    callbacks=with_progress(callbacks, verbose),
                     validation=validation,
                     say=say,
                     verbs=Verbs(self.predict, self.export),
@@ -444,16 +444,3 @@ class Trainer:
 
 def _nothing(text: str) -> None:
     """Says nothing."""
-
-
-def _targets(data: Any) -> Any:
-    return data[1] if isinstance(data, (tuple, list)) and len(data) in (2, 3) else None
-
-
-def _with_progress(
-    callbacks: Callback | Sequence[Callback] | None, verbose: str | int
-) -> list[Callback]:
-    given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
-    if not verbose or any(isinstance(c, Progress) for c in given):
-        return given
-    return [Progress(verbose=1 if verbose == "auto" else int(verbose)), *given]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
@@ -65,6 +65,16 @@ class Progress(Callback):
         display, self._display = self._display, None
         if display is not None:
             display.close(report)
+
+
+def with_progress(
+    callbacks: Callback | Sequence[Callback] | None, verbose: str | int
+) -> list[Callback]:
+    """The callbacks as a list, with a `Progress` before them where `verbose` asks for one."""
+    given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+    if not verbose or any(isinstance(c, Progress) for c in given):
+        return given
+    return [Progress(verbose=1 if verbose == "auto" else int(verbose)), *given]
 
 
 class _State:

@@ -118,6 +118,11 @@ def open_validation(data: Any, *, batch_size: int | None, seed: int, pairs: bool
     return source
 
 
+def targets_of(data: Any) -> Any:
+    """The y of `(x, y)` or `(x, y, sample_weight)` passed as `validation_data`, else None."""
+    return data[1] if isinstance(data, (tuple, list)) and len(data) in (2, 3) else None
+
+
 def _arrays(
     x: Any, y: Any, sample_weight: Any, class_weight: Any, argument: str
 ) -> tuple[Any, int]:
