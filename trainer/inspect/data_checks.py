@@ -16,7 +16,7 @@ from trainer.inspect.findings import Finding
 
 _LOOKED_AT = 4  # batches of each epoch that are compared
 _DRAW_SECONDS = 1.0
-_ENOUGH_SECONDS = 0.02
+_ENOUGH_SECONDS = 0.1
 _NOTHING = 5e-4  # seconds a step that are not worth a word
 _MOST_DRAWN = 64
 
