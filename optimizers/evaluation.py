@@ -14,6 +14,9 @@ from optimizers.variables import local
 class Evaluated:
     """What has weights for training and, perhaps, others for evaluation."""
 
+    updates_own_copies = True
+    """Inside a replica of `tf.distribute`, `apply` updates that replica's copies (`local`)."""
+
     @property
     def weights(self) -> list[tf.Variable]:
         """The variables in training."""

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-# Two logical CPUs, so that any test can have two replicas; possible only before TensorFlow starts.
+# Four logical CPUs, so that any test can have replicas; possible only before TensorFlow starts.
 tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
 )
 
 # The same few examples every time and no deadline: tracing makes any first call slow.

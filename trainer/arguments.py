@@ -29,8 +29,13 @@ def whole(argument: str, value: Any, *, at_least: int) -> int:
     return int(value)
 
 
-def jit(value: Any) -> str:
+def jit(value: Any, replicas: int = 1) -> str:
     """The compile mode that `jit` asks for: "auto", "graph", "step" or "loop"."""
+    if replicas > 1 and value in ("loop", "step"):
+        raise ValueError(
+            f"jit={value!r} with {replicas} replicas: XLA cannot compile what adds up their "
+            "gradients; use jit='auto' or jit=False."
+        )
     if isinstance(value, (str, bool)) and value in _JIT:
         return _JIT[value]
     raise ValueError(

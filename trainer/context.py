@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from trainer import gradients, state, update
+from trainer.distribute import ALONE, Replica
 from trainer.loss_scale import Scaler
 from trainer.random import Seeds
+from trainer.sums import Sums
 
 
 class StepContext:
@@ -23,6 +26,7 @@ class StepContext:
         scaler: gives an optimizer's loss scale; None where the precision needs none, and then
             nothing of it is in the graph.
         warn: called with a message that should be said once per run.
+        replica: the replica that runs the step.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class StepContext:
         label: Callable[[Any], str] = lambda optimizer: "",
         scaler: Callable[[Any], Scaler | None] = lambda optimizer: None,
         warn: Callable[[str], None] = lambda message: None,
+        replica: Replica = ALONE,
     ) -> None:
         self.scalars: dict[str, tf.Tensor] = {}
         self._seeds = seeds
@@ -42,6 +47,7 @@ class StepContext:
         self._label = label
         self._scaler = scaler
         self._warn = warn
+        self._replica = replica
 
     def minimize(
         self,
@@ -66,7 +72,8 @@ class StepContext:
             variables: what to update: `tf.Variable`s or Keras variables.
 
         Returns:
-            The loss as `Sums`, or `(loss, extras)` where `loss_fn` returned a pair.
+            The loss as `Sums`, or `(loss, extras)` where `loss_fn` returned a pair. Of several
+            replicas, each gets an equal share of the loss of the whole batch.
 
         Raises:
             ValueError: there is nothing to train, no gradient reaches any variable, or the loss
@@ -82,7 +89,13 @@ class StepContext:
 
         def take() -> update.Update:
             return update.accumulate(
-                loss_fn, batch, variables, self._parts, self._seeds, scale=scale
+                loss_fn,
+                batch,
+                variables,
+                self._parts,
+                self._seeds,
+                scale=scale,
+                reduce=self._replica.sum,
             )
 
         result = self._worst_near_by(take, optimizer) if hasattr(optimizer, "perturb") else take()
@@ -92,12 +105,19 @@ class StepContext:
         if self._gradient_norm:
             self.scalars[f"{prefix}gradient_norm"] = gradients.global_norm(result.gradients)
         if scaler is None:
-            optimizer.apply(result.gradients, result.variables)
+            self._replica.update(optimizer, _apply, result)
         else:
-            skipped = scaler.apply_if_finite(optimizer, result, self._seeds.step)
+            apply = partial(scaler.apply_if_finite, step=self._seeds.step)
             self.scalars[f"{prefix}loss_scale"] = scale
-            self.scalars[f"{prefix}skipped"] = skipped
-        return (result.loss, result.extras) if result.has_extras else result.loss
+            self.scalars[f"{prefix}skipped"] = self._replica.update(optimizer, apply, result)
+        loss = self._replica.share(result.loss)
+        return (loss, result.extras) if result.has_extras else loss
+
+    def as_one(self, terms: Sequence[Sums]) -> Sums:
+        """The sum of the means of several terms, over the whole batch, as `Sums` to report."""
+        if len(terms) == 1:
+            return terms[0]
+        return self._replica.share(update.as_one(self._replica.sum(list(terms))))
 
     def _worst_near_by(self, take: Callable[[], update.Update], optimizer: Any) -> update.Update:
         """Gradients where `perturb` leads; loss and extras are those at the variables as they were.
@@ -110,7 +130,8 @@ class StepContext:
         if first.finite is not None:
             origin = [state.as_tf(v).read_value() for v in first.variables]
             towards = gradients.zero_unless(first.finite, towards)
-        optimizer.perturb(towards, first.variables)
+        first = first._replace(gradients=towards)
+        self._replica.update(optimizer, _perturb, first)
         self._seeds.rewind(mark)
         second = take()
         if first.finite is None:
@@ -123,8 +144,34 @@ class StepContext:
         )
 
     def seed(self) -> tf.Tensor:
-        """A fresh seed, int32 `[2]`: a pure function of (seed, step, part, call)."""
+        """A fresh seed, int32 `[2]`: a pure function of (seed, step, replica, part, call)."""
         return self._seeds.next()
+
+    def sum(self, tree: Any) -> Any:
+        """A nest of tensors, each added over the replicas' rows: the same on every replica.
+
+        Sums that a step returns are added anyway; this is for what the step itself goes on with.
+        """
+        return self._replica.sum(tree)
+
+    def gather(self, x: Any) -> Any:
+        """The rows of all replicas, `[m, ...] -> [M, ...]`, in the order of the batch.
+
+        Gradients flow back to the replica whose rows they are, so that a contrastive loss may take
+        all of them as candidates.
+
+        Args:
+            x: the replica's own rows, or a multiple of them (two views of each example, say).
+        """
+        return self._replica.gather(x)
+
+
+def _apply(optimizer: Any, result: update.Update) -> None:
+    optimizer.apply(result.gradients, result.variables)
+
+
+def _perturb(optimizer: Any, result: update.Update) -> None:
+    optimizer.perturb(result.gradients, result.variables)
 
 
 class BuildContext(StepContext):

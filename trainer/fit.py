@@ -13,7 +13,9 @@ from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
 from trainer.calls import Call, Goal, Position
 from trainer.checkpoint.session import Session
+from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
+from trainer.distribute import Replicas
 from trainer.interrupt import Interrupt, Preempted
 from trainer.loop import Loop
 from trainer.programs import Programs
@@ -29,11 +31,18 @@ class Fit:
         programs: its compiled loops.
         position: where training stands; advanced in place.
         session: its checkpoints, if any are taken.
+        replicas: who trains.
     """
 
     def __init__(
-        self, task: Task, programs: Programs, position: Position, session: Session | None
+        self,
+        task: Task,
+        programs: Programs,
+        position: Position,
+        session: Session | None,
+        replicas: Replicas,
     ) -> None:
+        self._replicas = replicas
         self._task, self._programs = task, programs
         self._position, self._session = position, session
         self._endless: Any = None  # the data of the last call, if it never ends
@@ -115,7 +124,7 @@ class Fit:
                 callbacks=callbacks,
                 validation=validation,
                 saver=session,
-                interrupt=interrupt,
+                consensus=Consensus(self._replicas, interrupt),
                 verbs=verbs,
             )
             try:
@@ -140,7 +149,7 @@ class Fit:
                 raise Preempted(message) from None
             finally:
                 # The same unless a step failed amid a call, after others that count.
-                position.step = int(self._programs.counter)
+                position.step = int(self._programs.counter.read_value())
 
     def _goal(self, call: Call, source: Source, steps_per_epoch: int | None) -> Goal:
         goal = call.goal(steps_per_epoch or source.steps_per_epoch)

@@ -14,11 +14,15 @@ MODES = ("graph", "step", "loop")
 
 
 class StepOutput(NamedTuple):
-    """What one step gives: sums by name, scalars by name, and (for predict) whole outputs."""
+    """What one step gives: sums by name, scalars by name, and (for predict) whole outputs.
+
+    `stop` is what all workers say together of ending the call after this step; None with one.
+    """
 
     sums: Mapping[str, Any]
     scalars: Mapping[str, Any]
     outputs: Any
+    stop: Any = None
 
 
 class Columns(NamedTuple):
@@ -208,7 +212,7 @@ class Loop:
             shapes.outputs,
         )
 
-        def body(i: Any, rows: Any, carried: Any, outputs: Any) -> Any:
+        def body(i: Any, ended: Any, rows: Any, carried: Any, outputs: Any) -> Any:
             out = step(args, first + i, start + tf.cast(i, tf.int64))
             if self._counter is not None:  # here, so that it is right if a later step fails
                 self._counter.assign_add(1)
@@ -216,17 +220,19 @@ class Loop:
             new = {k: out.sums[k] for k in layout.carried}
             carried = tf.nest.map_structure(lambda a, b: a + tf.cast(b, a.dtype), carried, new)
             outputs = tf.nest.map_structure(lambda ta, x: ta.write(i, x), outputs, out.outputs)
-            return i + 1, rows, carried, outputs
+            return i + 1, ended if out.stop is None else out.stop, rows, carried, outputs
 
-        def goes_on(i: Any, *_: Any) -> Any:
+        def goes_on(i: Any, ended: Any, *_: Any) -> Any:
             if self._stop is None:
                 return i < n
-            return tf.logical_and(i < n, tf.logical_not(self._stop.read_value()))
+            if shapes.stop is None:
+                ended = self._stop.read_value()
+            return tf.logical_and(i < n, tf.logical_not(ended))
 
-        made, rows, carried, outputs = tf.while_loop(
+        made, _, rows, carried, outputs = tf.while_loop(
             goes_on,
             body,
-            (tf.constant(0), rows, carried, outputs),
+            (tf.constant(0), tf.constant(False), rows, carried, outputs),
             parallel_iterations=1,
         )
         return made, rows.stack(), carried, tf.nest.map_structure(lambda ta: ta.stack(), outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from absl import logging
 from trainer import arguments, plan, state
 from trainer.context import StepContext
 from trainer.data.segment import Segment
+from trainer.distribute import Replica, Replicas
 from trainer.loop import MODES, Columns, Loop, StepOutput
 from trainer.random import Seeds, fold, handed
 from trainer.task import Task
@@ -34,6 +36,7 @@ class Programs:
         seed: of the random layers.
         accumulate: parts of a training step.
         gradient_norm: whether steps report it.
+        replicas: who runs the steps.
 
     Attributes:
         counter: the number of updates made, an int64 variable that training advances.
@@ -42,7 +45,14 @@ class Programs:
     """
 
     def __init__(
-        self, task: Task, *, jit: str, seed: int, accumulate: int, gradient_norm: bool
+        self,
+        task: Task,
+        *,
+        jit: str,
+        seed: int,
+        accumulate: int,
+        gradient_norm: bool,
+        replicas: Replicas,
     ) -> None:
         self.counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.stop = tf.Variable(False, trainable=False, name="stop")
@@ -52,6 +62,7 @@ class Programs:
         self._seed = seed
         self._parts = accumulate
         self._gradient_norm = gradient_norm
+        self._replicas = replicas
         self._loops: dict[Any, Loop] = {}
         self._rows: dict[str, int] = {}  # the most rows of a batch seen
         self._ahead: dict[str, int | None] = {}  # the steps that a choice was made for
@@ -97,6 +108,7 @@ class Programs:
             seed=self._seed,
             accumulate=self._parts,
             gradient_norm=self._gradient_norm,
+            replicas=self._replicas,
         )
         new.counter.assign(self.counter)
         return new
@@ -161,6 +173,8 @@ class Programs:
     ) -> plan.Choice:
         if self._jit != "auto":
             return plan.Choice(self._jit, "as asked by jit=")
+        if self._replicas.count > 1:
+            return plan.Choice("graph", "several replicas add their gradients outside of XLA")
         graph = self._compiled(verb, fetch, segment.rows, "graph").trace(segment.args)
         accelerators = [d for d in tf.config.list_logical_devices() if d.device_type != "CPU"]
         choice = plan.decide(plan.cost_of(graph), steps, on_cpu=not accelerators)
@@ -197,22 +211,32 @@ class Programs:
         one of their own.
         """
         task = self._task
+        seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
+        running = threading.local()  # each replica is traced by a thread of its own
 
-        def run(batch: Any, number: tf.Tensor) -> StepOutput:
-            seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
-            seeds = Seeds(seed, number)
+        def one(batch: Any, number: tf.Tensor, replica: Replica) -> StepOutput:
+            running.seeds = Seeds(seed, number, replica.index)
             ctx = context(
-                seeds,
+                running.seeds,
                 parts=self._parts,
                 gradient_norm=self._gradient_norm,
                 label=lambda optimizer: arguments.label(task, optimizer),
                 warn=self.warn,
+                replica=replica,
             )
-            with handed(state.modules(task), seeds.next):
-                if verb == "predict":
-                    return StepOutput({}, {}, task.predict_step(batch, ctx))
-                sums = task.step(batch, ctx) if verb == "train" else task.eval_step(batch, ctx)
+            if verb == "predict":
+                return StepOutput({}, {}, task.predict_step(batch, ctx))
+            sums = task.step(batch, ctx) if verb == "train" else task.eval_step(batch, ctx)
             return StepOutput(arguments.check_sums(sums, task, verb), ctx.scalars, ())
+
+        def draw() -> tf.Tensor:
+            return running.seeds.next()
+
+        step = self._replicas.spread_step(one, self.stop)
+
+        def run(batch: Any, number: tf.Tensor) -> StepOutput:
+            with handed(state.modules(task), draw):
+                return step(batch, number)
 
         return run
 

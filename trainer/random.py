@@ -1,4 +1,4 @@
-"""Seeds as pure functions of (seed, step, part, call): a resumed run draws what the first drew."""
+"""Seeds as pure functions of (seed, step, replica, part, call): the same again when resumed."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ class Seeds:
     Args:
         seed: the run's seed.
         step: the step (scalar tensor or int): the second word of each seed.
+        replica: the replica's number; replica 0 draws as one device does.
     """
 
-    def __init__(self, seed: int, step: Any) -> None:
+    def __init__(self, seed: int, step: Any, replica: Any = 0) -> None:
         self.step = step
         self._seed = seed
+        self._replica = replica
         self._part: Any = None
         self._calls = 0
         self._most_calls = 0
@@ -46,6 +48,8 @@ class Seeds:
         """A fresh seed, int32 `[2]`."""
         word = tf.constant(fold(self._seed, self._calls), tf.int32)
         self._calls += 1
+        if not (isinstance(self._replica, int) and self._replica == 0):
+            word = tf.bitwise.bitwise_xor(word, tf.cast(self._replica, tf.int32) * 0x165667B1)
         if self._part is not None:
             word = tf.bitwise.bitwise_xor(word, tf.cast(self._part, tf.int32) * 0x27D4EB2F)
         return tf.stack([word, tf.cast(self.step, tf.int32)])

@@ -16,8 +16,8 @@ from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.runner import Callbacks
 from trainer.callbacks.triggers import NEVER, Moment, Trigger
 from trainer.calls import Call, Goal, Position
+from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
-from trainer.interrupt import Interrupt
 from trainer.loop import Columns, Loop
 from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
@@ -93,7 +93,7 @@ class FitRun:
         callbacks: called at boundaries.
         validation: what to validate on, if anything.
         saver: takes the checkpoints, if any.
-        interrupt: tells whether a signal wants an end.
+        consensus: tells whether the run is to end, and how many steps all workers make.
         verbs: what else the trainer can do.
     """
 
@@ -109,7 +109,7 @@ class FitRun:
         callbacks: Sequence[Callback],
         validation: Validation | None,
         saver: Saver | None,
-        interrupt: Interrupt,
+        consensus: Consensus,
         verbs: Verbs,
     ) -> None:
         self.task = task
@@ -130,7 +130,7 @@ class FitRun:
         self._position, self._source = position, source
         self._loop_for, self._goal = loop_for, goal
         self._history, self._validation = call.history, validation
-        self._saver, self._interrupt, self._verbs = saver, interrupt, verbs
+        self._saver, self._consensus, self._verbs = saver, consensus, verbs
         self._callbacks = Callbacks(callbacks)
         self._started = False
         self._window = Window(task.metrics)
@@ -140,7 +140,6 @@ class FitRun:
         self._closed: dict[str, Any] = {}  # what the last boundary said
         self._epoch_step = 0  # of the epoch that is reported, also when it has just ended
         self._owed: Owed | None = None
-        self._stop: str | None = None
         self._begun = time.perf_counter()
 
     # What callbacks may do (`callbacks.base.Run`).
@@ -230,12 +229,12 @@ class FitRun:
         failure: BaseException | None = None
         try:
             self._boundary()  # where a run that is resumed had none any more
-            while not (self._goal.reached(self._position) or self._stop or self._interrupt.wanted):
+            while not (self._goal.reached(self._position) or self._consensus.ends):
                 self._epoch()
-            if self._interrupt.wanted:
+            if self._consensus.signal:
                 self._save(self._moment(epoch_end=False), {})
                 raise KeyboardInterrupt
-            self._history.stopped = self._stop
+            self._history.stopped = self._consensus.stop
         except BaseException as error:
             failure = error
             self._history.stopped = self._reason(error)
@@ -245,14 +244,14 @@ class FitRun:
                 self._callbacks.finish(self._report, failure)
 
     def _over(self) -> bool:
-        return bool(self._goal.reached(self._position) or self._stop)
+        return bool(self._goal.reached(self._position) or self._consensus.stop)
 
     def _epoch(self) -> None:
         """Runs the open epoch to its end, to the goal, or until somebody asks to stop."""
         position = self._position
         reader = self._source.reader(position.epoch, position.epoch_step, position.taken)
         try:
-            while not (self._stop or self._interrupt.wanted):
+            while not self._consensus.ends:
                 segment = reader.take(self._left())
                 if segment is None:  # the stream ended where the last segment did
                     self._refuse_empty()
@@ -274,8 +273,10 @@ class FitRun:
             validated = [f"val_{name}" for name in sums] if self._validation else []
             self._start([*sums, *scalars, *validated])
         done = 0
-        while done < segment.steps and not (self._stop or self._interrupt.wanted):
-            n = min(segment.steps - done, loop.capacity, self._limit())
+        while done < segment.steps and not self._consensus.ends:
+            n = self._consensus.steps(min(segment.steps - done, loop.capacity, self._limit()))
+            if not n:
+                return False
             begun, traces = time.perf_counter(), loop.traces
             columns = loop(segment.args, done, n, self._window.sums)
             if not columns.steps:
@@ -286,7 +287,7 @@ class FitRun:
             last = segment.last and done == segment.steps
             ended = last or self._position.epoch_step == self._goal.steps_per_epoch
             self._end_of_steps(epoch_end=ended)
-            if not self._interrupt.wanted:
+            if not self._consensus.signal:
                 self._boundary()
             if ended or self._goal.reached(self._position):
                 return True
@@ -350,7 +351,7 @@ class FitRun:
             self._validation.when.due(moment) or (closes and not epoch_end)
         ):
             with self._callbacks.evaluating(self):
-                values = self._validation.evaluate(lambda: self._interrupt.wanted is not None)
+                values = self._validation.evaluate(lambda: self._consensus.signal is not None)
             if values is None:
                 return  # a signal came; validation is still owed
             self._validated = {f"val_{name}": value for name, value in values.items()}
@@ -360,13 +361,14 @@ class FitRun:
             self._history.add_epoch(number, position.step, self._closed)
         moment = dataclasses.replace(moment, validated=bool(self._validated))
         control = self._callbacks.run(moment, self._report) or Control()
-        self._stop = control.stop or self._stop
+        self._consensus.wish(control.stop)
         if closes:
             self._window.reset()
         self._owed = None
         if self._saver is not None:
             self._saver.check()
-            if (self._saver.due(moment) or control.save) and not self._over():
+            due = self._consensus.any(bool(self._saver.due(moment) or control.save))
+            if due and not self._over():
                 self._save(moment, self._closed)
 
     def _save(self, moment: Moment, logs: Mapping[str, Any]) -> None:
@@ -417,6 +419,6 @@ class FitRun:
     def _reason(self, error: BaseException) -> str:
         step = self._position.step
         if isinstance(error, KeyboardInterrupt):
-            sigterm = self._interrupt.wanted is signal.SIGTERM
+            sigterm = self._consensus.signal is signal.SIGTERM
             return f"{'SIGTERM' if sigterm else 'Ctrl-C'} at step {step}"
         return f"{type(error).__name__} at step {step}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,49 @@ def variables(root: Any) -> dict[str, tf.Variable]:
                 )
             found[path] = node
     return found
+
+
+def replace(root: Any, swap: Callable[[tf.Variable], tf.Variable]) -> None:
+    """Puts `swap(variable)` wherever a variable is held below `root`: attributes, lists, dicts.
+
+    A variable that is held twice is swapped once. Tuples are made anew.
+    """
+    _replace(root, swap, {}, set())
+
+
+def _replace(node: Any, swap: Any, swapped: dict[int, Any], seen: set[int]) -> Any:
+    """What stands in the place of `node` from now on."""
+    if isinstance(node, tf.Variable):
+        if id(node) not in swapped:
+            swapped[id(node)] = swap(node), node  # the old one too: its id must not be given anew
+        return swapped[id(node)][0]
+    if isinstance(node, tuple):
+        parts = [_replace(x, swap, swapped, seen) for x in node]
+        if all(new is old for new, old in zip(parts, node, strict=True)):
+            return node
+        return type(node)(*parts) if hasattr(node, "_fields") else tuple(parts)
+    if id(node) in seen:
+        return node
+    seen.add(id(node))
+    if is_keras(node) and hasattr(node, "variables"):
+        for variable in node.variables:
+            _replace(variable, swap, swapped, seen)
+    elif is_keras(node) and hasattr(node, "value"):
+        if (new := _replace(node.value, swap, swapped, seen)) is not node.value:
+            node._value = new  # a Keras variable's own place for its tf.Variable
+    elif isinstance(node, Mapping):
+        for key, value in list(node.items()):
+            if (new := _replace(value, swap, swapped, seen)) is not value:
+                node[key] = new  # type: ignore[index]
+    elif isinstance(node, list):
+        for i, value in enumerate(node):
+            if (new := _replace(value, swap, swapped, seen)) is not value:
+                node[i] = new
+    elif isinstance(node, tf.Module) or is_optimizer(node):
+        for name, value in attributes(node).items():
+            if (new := _replace(value, swap, swapped, seen)) is not value:
+                setattr(node, name, new)
+    return node
 
 
 def model_variables(root: Any) -> dict[str, tf.Variable]:

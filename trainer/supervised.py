@@ -51,7 +51,7 @@ class Supervised(Task):
         terms, extras = self.objective.terms(
             y, y_pred, weight, state.regularization_losses(self.model)
         )
-        return {"loss": update.as_one(update.by_count(terms)), **extras}
+        return {"loss": ctx.as_one(update.by_count(terms)), **extras}
 
     def predict_step(self, batch: Any, ctx: StepContext) -> Any:
         """The model's outputs, with `training=False`."""

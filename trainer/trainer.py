@@ -23,6 +23,7 @@ from trainer.data.checks import check_labels
 from trainer.data.segment import Segment, Source
 from trainer.data.source import open_source, open_validation, targets_of
 from trainer.data.split import is_stream, split
+from trainer.distribute import Replicas
 from trainer.fit import Fit
 from trainer.loop import Loop
 from trainer.metrics.windows import Window, scalars
@@ -58,6 +59,8 @@ class Trainer:
             part's own.)
         jit: "auto" finds the fastest way of compiling and remembers it; False leaves all to
             TensorFlow, "step" lets XLA compile each step, "loop" the whole loop.
+        strategy: a `tf.distribute.Strategy` whose replicas share each batch; None: the one whose
+            scope is open, or one device. Variables made before are moved into it.
         gradient_norm: whether each step reports the global norm of its gradient.
         checkpoint: a folder, or `Checkpoint(folder, ...)`: training is kept there, and goes on from
             there when the same script is run again.
@@ -93,6 +96,7 @@ class Trainer:
         loss_weights: Any = None,
         accumulate: int = 1,
         jit: str | bool = "auto",
+        strategy: Any = None,
         gradient_norm: bool = False,
         checkpoint: Any = None,
         seed: int = 0,
@@ -106,20 +110,24 @@ class Trainer:
             "weighted_metrics": weighted_metrics,
             "loss_weights": loss_weights,
         }
-        self.task = arguments.task(model_or_task, given, self.accumulate)
+        self._replicas = Replicas(strategy)
+        with self._replicas.scope():
+            self.task = arguments.task(model_or_task, given, self.accumulate)
+        self._replicas.adopt(self.task)
         self.history: History | None = None
         self._position = Position()
         self._built: dict[tuple[str, str], Any] = {}  # (verb, spec's text) -> spec of a batch
         self._later = LaterWeights(arguments.weights_root(self.task))
         self.programs = Programs(
             self.task,
-            jit=arguments.jit(jit),
+            jit=arguments.jit(jit, self._replicas.count),
             seed=self.seed,
             accumulate=self.accumulate,
             gradient_norm=bool(gradient_norm),
+            replicas=self._replicas,
         )
         self._session = self._open_session(checkpoint)
-        self._fit = Fit(self.task, self.programs, self._position, self._session)
+        self._fit = Fit(self.task, self.programs, self._position, self._session, self._replicas)
 
     @property
     def step(self) -> int:
@@ -340,9 +348,12 @@ class Trainer:
         """
         trial = copy.copy(self)
         trial._position = dataclasses.replace(self._position)
-        trial.programs = self.programs.anew(None if jit is None else arguments.jit(jit))
+        mode = None if jit is None else arguments.jit(jit, self._replicas.count)
+        trial.programs = self.programs.anew(mode)
         trial._session = trial._open_session(checkpoint)
-        trial._fit = Fit(trial.task, trial.programs, trial._position, trial._session)
+        trial._fit = Fit(
+            trial.task, trial.programs, trial._position, trial._session, self._replicas
+        )
         with state.untouched(self.task):
             yield trial
 
@@ -398,7 +409,7 @@ class Trainer:
         first = ["predict"] if self._later.waits and isinstance(self.task, Supervised) else []
         for part in [*first, verb]:
             seeds = Seeds(fold(self.seed, _BUILD), 0)
-            with handed(modules, seeds.next), state.untouched(self.task):
+            with self._replicas.scope(), handed(modules, seeds.next), state.untouched(self.task):
                 self.task.build(batch, part)
             self._later.built()
         self._built[key] = source.element_spec
@@ -432,8 +443,11 @@ class Trainer:
             while (segment := reader.take(2**30)) is not None:
                 empty = False
                 loop = self.programs.loop(verb, source.fetch, segment, known and known * repeats)
-                for first in range(0, segment.steps, loop.capacity):
-                    yield loop, segment, first, min(loop.capacity, segment.steps - first)
+                first = 0
+                while first < segment.steps:
+                    n = self._replicas.fewest(min(loop.capacity, segment.steps - first))
+                    yield loop, segment, first, n
+                    first += n
                 if segment.last:
                     break
         finally:

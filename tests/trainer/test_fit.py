@@ -15,6 +15,7 @@ import optimizers
 from trainer import Callback, Trainer
 from trainer.calls import Position
 from trainer.data.source import open_source
+from trainer.distribute import Replicas
 from trainer.fit import Fit
 
 
@@ -25,7 +26,7 @@ def source(data):
 
 def test_a_new_call_closes_the_open_epoch_only_where_epochs_are_asked_for(source):
     position = Position(step=10, epoch=1, epoch_step=3, taken=3)
-    fit = Fit(None, None, position, None)
+    fit = Fit(None, None, position, None, Replicas())
     call = fit.enter(None, source, {"steps": 20}, None)
     assert call.start == position == Position(10, 1, 3, 0)
     fit.enter(None, source, {"epochs": 2}, None)
@@ -33,7 +34,7 @@ def test_a_new_call_closes_the_open_epoch_only_where_epochs_are_asked_for(source
 
 
 def test_a_goal_that_lies_behind_is_refused(source):
-    fit = Fit(None, None, Position(step=10), None)
+    fit = Fit(None, None, Position(step=10), None, Replicas())
     with pytest.raises(ValueError, match=r"steps=10, and training stands at step 10 already"):
         fit.enter(None, source, {"steps": 10}, None)
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer import state
+from trainer import distribute, state
 from trainer.callbacks.triggers import Moment
 from trainer.calls import Call, Position
 from trainer.checkpoint import guard, plain
@@ -141,7 +141,8 @@ class Session:
         if id(loop) in self._seen:
             return
         self._seen.add(id(loop))
-        known = {id(v) for v in self._variables().values()} | {id(self._programs.stop)}
+        variables = [*self._variables().values(), self._programs.stop]
+        known = {id(copy) for v in variables for copy in distribute.copies(v)}
         guard.check_variables(loop.graphs, known)
         for reason in guard.inexact(loop.graphs):
             self._programs.warn(f"a resumed run will not be exact: {reason}")

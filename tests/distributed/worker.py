@@ -1,0 +1,67 @@
+"""One of several processes: `python -m tests.distributed.worker function folder`.
+
+Calls a function of `tests.distributed.jobs` with the strategy of TF_CONFIG and the folder.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def free_ports(count):
+    """Ports of the loopback that nobody listens on just now."""
+    found = [socket.socket() for _ in range(count)]
+    for sock in found:
+        sock.bind(("127.0.0.1", 0))
+    ports = [sock.getsockname()[1] for sock in found]
+    for sock in found:
+        sock.close()
+    return ports
+
+
+def start(function, folder, workers=2, devices=1):
+    """Starts the processes; their output goes to `folder/worker-i.log`."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(workers)]}
+    found = []
+    for i in range(workers):
+        task = {"cluster": cluster, "task": {"type": "worker", "index": i}}
+        env = {**os.environ, "TF_CONFIG": json.dumps(task), "DEVICES": str(devices)}
+        command = [sys.executable, "-m", "tests.distributed.worker", function, str(folder)]
+        with open(pathlib.Path(folder) / f"worker-{i}.log", "w") as log:
+            found.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
+    return found
+
+
+def run(function, folder, seconds=120, **how):
+    """Runs the processes to their end, which must be a good one."""
+    started = start(function, folder, **how)
+    try:
+        codes = [process.wait(seconds) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    logs = [path.read_text()[-3000:] for path in sorted(pathlib.Path(folder).glob("*.log"))]
+    assert codes == [0] * len(codes), "\n".join(logs)
+
+
+def main():
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    devices = [tf.config.LogicalDeviceConfiguration()] * int(os.environ["DEVICES"])
+    tf.config.set_logical_device_configuration(cpu, devices)
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=60)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    from tests.distributed import jobs
+
+    getattr(jobs, sys.argv[1])(strategy, pathlib.Path(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()
