@@ -3,6 +3,8 @@
 from trainer import callbacks, inspect, metrics
 from trainer.callbacks import At, Callback, Control, EarlyStopping, Every, History, TensorBoard
 from trainer.checkpoint import Checkpoint
+from trainer.compiling.guard import RecompileError
+from trainer.compiling.settings import Jit
 from trainer.context import StepContext
 from trainer.interrupt import Preempted
 from trainer.metrics import Metric
@@ -18,8 +20,10 @@ __all__ = [
     "EarlyStopping",
     "Every",
     "History",
+    "Jit",
     "Metric",
     "Preempted",
+    "RecompileError",
     "StepContext",
     "Sums",
     "Task",

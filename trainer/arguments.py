@@ -14,8 +14,6 @@ from trainer.sums import Sums
 from trainer.supervised import Supervised
 from trainer.task import Task
 
-_JIT = {"auto": "auto", False: "graph", "step": "step", "loop": "loop"}
-
 
 def whole(argument: str, value: Any, *, at_least: int) -> int:
     """A whole number of at least so much."""
@@ -27,21 +25,6 @@ def whole(argument: str, value: Any, *, at_least: int) -> int:
     if int(value) < at_least:
         raise ValueError(f"{argument}={value!r}; it must be a whole number from {at_least} on.")
     return int(value)
-
-
-def jit(value: Any, replicas: int = 1) -> str:
-    """The compile mode that `jit` asks for: "auto", "graph", "step" or "loop"."""
-    if replicas > 1 and value in ("loop", "step"):
-        raise ValueError(
-            f"jit={value!r} with {replicas} replicas: XLA cannot compile what adds up their "
-            "gradients; use jit='auto' or jit=False."
-        )
-    if isinstance(value, (str, bool)) and value in _JIT:
-        return _JIT[value]
-    raise ValueError(
-        f"jit={value!r}; it is 'auto' (the fastest is found), False (TensorFlow alone), 'step' or "
-        "'loop' (XLA compiles each step, or the whole loop)."
-    )
 
 
 def task(model_or_task: Any, given: Mapping[str, Any], accumulate: int) -> Task:

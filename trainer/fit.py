@@ -112,6 +112,7 @@ class Fit:
                 session.look(loop)
             return loop
 
+        programs = len(self._programs.guard.programs)
         grace = session.settings.grace_seconds if session else None
         with Interrupt(self._programs.stop, sigterm_grace=grace) as interrupt:
             run = FitRun(
@@ -132,6 +133,9 @@ class Fit:
                     run.resume(memory)
                 run.go()
                 call.done = True
+                if made := len(self._programs.guard.programs) - programs:
+                    seconds = self._programs.guard.seconds(programs)
+                    say(f"{made} programs traced, compiled and first run in {seconds:.2g} s")
                 run.save()
                 if session is not None:
                     session.finish()

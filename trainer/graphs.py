@@ -19,10 +19,15 @@ def operations(graph: tf.Graph) -> Iterator[tf.Operation]:
                 if name in seen:
                     continue
                 seen.add(name)
-                found = current._get_function(name)  # no public way to the inner graph
-                inner = getattr(found, "graph", None)
+                inner = function_graph(current, name)
                 if inner is not None:
                     graphs.append(inner)
+
+
+def function_graph(graph: tf.Graph, name: str) -> tf.Graph | None:
+    """The graph of a function that a graph knows by name; None if only its definition is there."""
+    found = graph._get_function(name)  # no public way to the inner graph
+    return getattr(found, "graph", None)
 
 
 def called(op: tf.Operation) -> list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from trainer.compiling.refused import why
 from trainer.sums import Sums
 
-MODES = ("graph", "step", "loop")
+_ALIKE = 2  # shapes of arguments that get a graph each; from the next on one graph serves all
 
 
 class StepOutput(NamedTuple):
@@ -44,6 +46,22 @@ class Columns(NamedTuple):
     outputs: Any
 
 
+class Owner(Protocol):
+    """Who made a loop: is told of its programs, and helps where one cannot run."""
+
+    def traced(self, graph: tf.Graph, args: Any, seconds: float) -> None:
+        """A program for arguments like these was traced."""
+
+    def begin(self) -> None:
+        """A program is about to run for the first time."""
+
+    def ran(self, args: Any, seconds: float) -> None:
+        """It has, in so many seconds."""
+
+    def instead(self, error: Exception) -> Loop | None:
+        """The loop to run in place of this, as if nothing had run; None: the error stands."""
+
+
 class Loop:
     """Runs a step over and over inside one compiled call.
 
@@ -57,8 +75,7 @@ class Loop:
         mode: "graph" (TensorFlow's own executor), "step" (XLA compiles each step, the loop stays
             outside) or "loop" (XLA compiles the whole loop).
         capacity: the most steps of one call.
-        give_up: called with the error if XLA cannot compile this; gives the loop to run instead.
-            Without it the error is raised.
+        owner: told of each program, and asked for another loop where one cannot run.
     """
 
     def __init__(
@@ -71,7 +88,7 @@ class Loop:
         stop: tf.Variable | None = None,
         mode: str = "graph",
         capacity: int = 1024,
-        give_up: Callable[[Exception], Loop] | None = None,
+        owner: Owner | None = None,
     ) -> None:
         self.mode = mode
         self.capacity = capacity
@@ -91,9 +108,11 @@ class Loop:
         self._steps: dict[Any, Any] = {}
         self._programs: dict[Any, Any] = {}
         self._layout: _Layout | None = None
-        self._give_up = give_up
+        self._owner = owner
         self._instead: Loop | None = None
-        self._ran = False
+        self._ran: set[Any] = set()
+        self._shares = mode == "graph"  # see `_share`
+        self._shared: Any = None
 
     def batch(self, args: Any, i: int) -> Any:
         """Step `i`'s batch of a segment, eagerly."""
@@ -133,20 +152,21 @@ class Loop:
         if self._instead is not None:
             return self._instead(args, first, n, carried)
         bounds = tf.constant(first, tf.int32), tf.constant(n, tf.int32)
+        begun = time.perf_counter()
+        program, key = self._program(args), self._key(args)
+        if (new := key not in self._ran) and self._owner is not None:
+            self._owner.begin()
         try:
-            program = self._program(args)
             made, rows, added, outputs = program(args, *bounds, self._begin(args, carried or {}))
         except tf.errors.OpError as error:
-            if self._ran or self.mode == "graph":
-                raise
-            if self._give_up is None:
-                raise RuntimeError(
-                    f"the step failed when compiled by XLA (mode {self.mode!r}): {error.message}\n"
-                    "Use jit='auto' or jit=False if XLA cannot compile one of its operations."
-                ) from error
-            self._instead = self._give_up(error)  # nothing has run: XLA compiles before it runs
+            self._instead = self._owner.instead(error) if new and self._owner is not None else None
+            if self._instead is None:
+                raise self._explained(error, new) from error
             return self._instead(args, first, n, carried)
-        self._ran = True
+        if new:
+            self._ran.add(key)
+            if self._owner is not None:
+                self._owner.ran(args, time.perf_counter() - begun)
         assert self._layout is not None
         steps = int(made)
         sums, scalars = self._layout.split(rows.numpy()[:steps])
@@ -164,12 +184,22 @@ class Loop:
         """How often the loop has been traced."""
         return len(self._programs) + (self._instead.traces if self._instead else 0)
 
+    def _explained(self, error: tf.errors.OpError, new: bool) -> Exception:
+        if not new or self.mode == "graph":
+            return error
+        return RuntimeError(
+            f"the step failed when compiled by XLA (mode {self.mode!r}): {why(error)}\n"
+            "Use jit='auto' or jit=False if XLA cannot compile one of its operations.\n\n"
+            f"{error.message}"
+        )
+
     def _program(self, args: Any) -> Any:
-        key = _signature(args)
+        self._concrete(args)  # finds out which shapes it can share
+        key = self._key(args)
         if key not in self._programs:
             index = tf.TensorSpec([], tf.int32)
             self._programs[key] = self._run.get_concrete_function(
-                _specs(args), index, index, self._carried(args)
+                self._specs(args), index, index, self._carried(args)
             )
         return self._programs[key]
 
@@ -192,12 +222,50 @@ class Loop:
         return begin
 
     def _concrete(self, args: Any) -> Any:
-        key = _signature(args)
+        if self._key(args) not in self._steps:
+            self._share(args)
+        key = self._key(args)
         if key not in self._steps:
             index, number = tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int64)
-            self._steps[key] = self._one.get_concrete_function(_specs(args), index, number)
+            begun = time.perf_counter()
+            specs = self._specs(args)
+            try:
+                self._steps[key] = self._one.get_concrete_function(specs, index, number)
+            except (TypeError, ValueError):
+                if key != self._shared:
+                    raise
+                self._shared, self._shares = None, False  # it needs sizes: a graph for each
+                return self._concrete(args)
+            if self._owner is not None:
+                seconds = time.perf_counter() - begun
+                self._owner.traced(self._steps[key].graph, specs, seconds)
         self._layout = _Layout.of(self._steps[key].structured_outputs)
         return self._steps[key]
+
+    # A graph need not know every size. XLA must, and compiles for each shape anew.
+
+    def _share(self, args: Any) -> None:
+        """Lets one graph serve all shapes once there have been several; `_key` then finds it.
+
+        Where the step needs sizes and cannot be traced without, each shape keeps its own.
+        """
+        if not self._shares or len(self._steps) < _ALIKE:
+            return
+        known = [self._shared] if self._shared is not None else list(self._steps)
+        seen = [_signature(args), *known]
+        if len({tuple((len(shape), dtype) for shape, dtype in one) for one in seen}) > 1:
+            return  # other ranks or dtypes: a program of their own
+        self._shared = _common(seen)
+
+    def _key(self, args: Any) -> Any:
+        own = _signature(args)
+        if own in self._steps or self._shared is None or not _fits(own, self._shared):
+            return own
+        return self._shared
+
+    def _specs(self, args: Any) -> Any:
+        specs = [tf.TensorSpec(shape, dtype) for shape, dtype in self._key(args)]
+        return tf.nest.pack_sequence_as(args, specs)
 
     def _loop(self, args: Any, first: tf.Tensor, n: tf.Tensor, carried: dict[str, Any]) -> Any:
         step = self._concrete(args)
@@ -275,12 +343,31 @@ def _wide(value: Any, shape: tf.TensorShape) -> tf.Tensor:
     return value if value.shape == shape else tf.broadcast_to(value, shape)
 
 
-def _specs(args: Any) -> Any:
-    return tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), args)
-
-
 def _signature(args: Any) -> tuple[Any, ...]:
     return tuple((tuple(x.shape), x.dtype) for x in tf.nest.flatten(args))
+
+
+def _common(signatures: Sequence[Any]) -> tuple[Any, ...]:
+    """The sizes that signatures of the same ranks and dtypes share; None for the others."""
+
+    def one(shapes: Sequence[Any]) -> tuple[int | None, ...]:
+        return tuple(
+            sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True)
+        )
+
+    return tuple(
+        (one([shape for shape, _ in leaf]), leaf[0][1]) for leaf in zip(*signatures, strict=True)
+    )
+
+
+def _fits(signature: Any, shared: Any) -> bool:
+    """Whether tensors of a signature may be handed to a program for shared sizes."""
+    return len(signature) == len(shared) and all(
+        dtype == wanted
+        and len(shape) == len(sizes)
+        and all(b in (None, a) for a, b in zip(shape, sizes, strict=True))
+        for (shape, dtype), (sizes, wanted) in zip(signature, shared, strict=True)
+    )
 
 
 def _is_scalar_sums(value: Any) -> bool:

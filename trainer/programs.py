@@ -10,21 +10,21 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from trainer import arguments, plan, state
+from trainer import arguments, state
+from trainer.compiling import cost, guard, record, trial
+from trainer.compiling.choice import MODES, SAID, Choice
+from trainer.compiling.settings import Jit
 from trainer.context import StepContext
 from trainer.data.segment import Segment
 from trainer.distribute import Replica, Replicas
-from trainer.loop import MODES, Columns, Loop, StepOutput
+from trainer.keeper import Keeper, by_value
+from trainer.loop import Columns, Loop, StepOutput
 from trainer.random import Seeds, fold, handed
 from trainer.task import Task
 
 _CAPACITY = {"train": 2048, "evaluate": 512, "predict": 16}  # steps of one call at most
 _EVALUATE = -2  # the stream of seeds for evaluation, beside those of the steps
-_SAID = {
-    "graph": "a TensorFlow graph",
-    "step": "an XLA step in a TensorFlow loop",
-    "loop": "one XLA loop",
-}
+_SHAPES = 4  # of batches that XLA compiles before "auto" leaves the rest to TensorFlow
 
 
 class Programs:
@@ -32,7 +32,7 @@ class Programs:
 
     Args:
         task: whose steps are compiled.
-        jit: "auto", or the mode for every verb: "graph", "step", "loop".
+        jit: how, and how often.
         seed: of the random layers.
         accumulate: parts of a training step.
         gradient_norm: whether steps report it.
@@ -42,13 +42,15 @@ class Programs:
         counter: the number of updates made, an int64 variable that training advances.
         stop: a bool variable: True ends a running call before its next step.
         choices: verb -> the `Choice` made for it.
+        parts: of a training step: more than `accumulate` where a batch did not fit into memory.
+        guard: counts what was traced and compiled.
     """
 
     def __init__(
         self,
         task: Task,
         *,
-        jit: str,
+        jit: Jit,
         seed: int,
         accumulate: int,
         gradient_norm: bool,
@@ -56,18 +58,20 @@ class Programs:
     ) -> None:
         self.counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.stop = tf.Variable(False, trainable=False, name="stop")
-        self.choices: dict[str, plan.Choice] = {}
+        self.choices: dict[str, Choice] = {}
+        self.parts = accumulate
+        self.guard = guard.Guard(jit.programs, jit.strict, self.warn)
         self._task = task
         self._jit = jit
         self._seed = seed
-        self._parts = accumulate
         self._gradient_norm = gradient_norm
-        self._replicas = replicas
+        self.replicas = replicas
         self._loops: dict[Any, Loop] = {}
         self._rows: dict[str, int] = {}  # the most rows of a batch seen
         self._ahead: dict[str, int | None] = {}  # the steps that a choice was made for
+        self._keys: dict[str, str] = {}  # verb -> fingerprint of its program
         self._said: set[str] = set()
-        self._measuring = False
+        self.trying = False
 
     def loop(
         self,
@@ -88,30 +92,46 @@ class Programs:
         """
         choice = self.choices.get(verb)
         if choice is None or not (choice.settled or steps == self._ahead[verb]):
-            self._ahead[verb] = steps
             new = self._choose(verb, fetch, segment, steps)
             if say is not None and (choice is None or new.mode != choice.mode):
-                say(f"compiled as {_SAID[new.mode]}: {new.reason}")
-            self.choices[verb] = choice = new
+                say(f"compiled as {SAID[new.mode]}: {new.reason}")
+            self._ahead[verb], self.choices[verb], choice = steps, new, new
+        auto = self._jit.mode(verb) == "auto"
+        if auto and choice.mode != "graph" and (shapes := self._many_shapes(verb, choice, segment)):
+            self.choices[verb] = choice = Choice("graph", shapes)
+            self.warn(f"{verb} goes on as {SAID['graph']}: {shapes}")
         most = self._rows[verb] = max(segment.rows, self._rows.get(verb, 0))
         # The ragged end of an epoch is one step: not worth a program of its own under XLA.
-        short = self._jit == "auto" and segment.rows < most
-        loop = self._compiled(verb, fetch, segment.rows, "graph" if short else choice.mode)
+        short = auto and segment.rows < most
+        loop = self.compiled(verb, fetch, segment.rows, "graph" if short else choice.mode)
         loop.trace(segment.args)
         return loop
 
-    def anew(self, jit: str | None = None) -> Programs:
+    def plan(
+        self, verb: str, fetch: Callable[..., Any], segment: Segment, steps: int | None
+    ) -> Choice:
+        """Decides for a run of `steps` steps, and drops the decision made before."""
+        self.choices[verb] = self._choose(verb, fetch, segment, steps)
+        self._ahead[verb] = steps
+        return self.choices[verb]
+
+    def anew(self, jit: Jit | None = None) -> Programs:
         """Programs of the same task with nothing compiled yet, and a counter that stands alike."""
         new = Programs(
             self._task,
             jit=jit or self._jit,
             seed=self._seed,
-            accumulate=self._parts,
+            accumulate=self.parts,
             gradient_norm=self._gradient_norm,
-            replicas=self._replicas,
+            replicas=self.replicas,
         )
         new.counter.assign(self.counter)
         return new
+
+    @property
+    def alone(self) -> bool:
+        """Whether one replica trains by itself."""
+        return self.replicas.count == 1
 
     @property
     def loops(self) -> list[Loop]:
@@ -120,33 +140,37 @@ class Programs:
 
     def memory(self) -> dict[str, Any]:
         """The choices made, for a checkpoint: a resumed run compiles everything the same way."""
-        return {
+        choices = {
             verb: {
-                "choice": choice._asdict(),
+                "choice": choice.entry(),
                 "rows": self._rows.get(verb, 0),
                 "ahead": self._ahead.get(verb),
             }
             for verb, choice in self.choices.items()
         }
+        return {"choices": choices, "parts": self.parts}
 
     def load_memory(self, memory: Mapping[str, Any]) -> None:
         """Puts back what `memory` gave, unless `jit` now asks for something else."""
-        for verb, entry in memory.items():
-            choice = plan.Choice(**entry["choice"])
-            if self._jit in ("auto", choice.mode):
+        self.parts = memory["parts"]
+        for verb, entry in memory["choices"].items():
+            choice = Choice.of(entry["choice"])
+            asked = self._jit.mode(verb)
+            if asked in ("auto", choice.mode):
                 self.choices[verb] = choice
                 self._rows[verb], self._ahead[verb] = entry["rows"], entry["ahead"]
             else:
                 self.warn(
-                    f"jit={self._jit!r}, and the checkpoint's run compiled {verb} as "
-                    f"{_SAID[choice.mode]}: the values will differ in their last bits from those "
+                    f"jit={asked!r}, and the checkpoint's run compiled {verb} as "
+                    f"{SAID[choice.mode]}: the values will differ in their last bits from those "
                     "of an uninterrupted run"
                 )
 
-    def _compiled(self, verb: str, fetch: Callable[..., Any], rows: int, mode: str) -> Loop:
-        key = (verb, fetch, rows, mode)
+    def compiled(self, verb: str, fetch: Callable[..., Any], rows: int, mode: str) -> Loop:
+        """The loop of a verb for batches of so many rows, made once."""
+        parts = self.parts if verb == "train" else 1
+        key = (verb, fetch, rows, mode, parts)
         if key not in self._loops:
-            auto = self._jit == "auto" and mode != "graph"
             self._loops[key] = Loop(
                 self.step(verb),
                 fetch,
@@ -155,52 +179,131 @@ class Programs:
                 stop=self.stop,
                 mode=mode,
                 capacity=_CAPACITY[verb],
-                give_up=partial(self._give_up, verb, fetch, rows) if auto else None,
+                owner=Keeper(self, verb, fetch, rows, mode, parts),
             )
         return self._loops[key]
 
-    def _give_up(self, verb: str, fetch: Callable[..., Any], rows: int, error: Exception) -> Loop:
-        """Goes on without XLA, and says why."""
-        if self._measuring:
-            raise error
-        why = f"XLA does not compile it ({plan.first_line(error)})"
-        self.warn(f"{verb}: {why}; compiled as {_SAID['graph']} instead")
-        self.choices[verb] = plan.Choice("graph", why)
-        return self._compiled(verb, fetch, rows, "graph")
+    def refused(self, verb: str, reason: str) -> bool:
+        """Told that XLA does not compile a verb; whether it goes on without, after saying why."""
+        if self.trying or self._jit.mode(verb) != "auto":
+            return False
+        self.choices[verb] = Choice("graph", f"XLA does not compile it: {reason}")
+        self.warn(f"{verb}: XLA does not compile it: {reason}; compiled as {SAID['graph']} instead")
+        return True
+
+    def too_large(self, verb: str, rows: int) -> bool:
+        """Told that a batch does not fit into memory; whether it is now taken in smaller parts."""
+        if verb != "train" or self.parts >= rows:
+            return False
+        self.parts = min(2 * self.parts, rows)
+        self.warn(
+            f"a batch of {rows} rows does not fit into memory: it is taken in {self.parts} parts "
+            "whose gradients are added, which gives the same update (BatchNormalization's "
+            f"statistics are each part's own); accumulate={self.parts} would say so beforehand"
+        )
+        if key := self._keys.get(verb):
+            self._keep(record.remember_parts(key, self.parts))
+        return True
+
+    def snapshot(self) -> Callable[[], None]:
+        """Copies everything that a step may change to the host; gives what puts it back."""
+        variables = [*state.variables(self._task).values(), self.counter]
+        values = [v.numpy() for v in variables]
+
+        def put_back() -> None:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+
+        return put_back
 
     def _choose(
         self, verb: str, fetch: Callable[..., Any], segment: Segment, steps: int | None
-    ) -> plan.Choice:
-        if self._jit != "auto":
-            return plan.Choice(self._jit, "as asked by jit=")
-        if self._replicas.count > 1:
-            return plan.Choice("graph", "several replicas add their gradients outside of XLA")
-        graph = self._compiled(verb, fetch, segment.rows, "graph").trace(segment.args)
-        accelerators = [d for d in tf.config.list_logical_devices() if d.device_type != "CPU"]
-        choice = plan.decide(plan.cost_of(graph), steps, on_cpu=not accelerators)
-        key = plan.fingerprint(graph)
-        choice = choice or plan.recall(key)
+    ) -> Choice:
+        asked = self._jit.mode(verb)
+        if asked == "auto" and self.replicas.count > 1:
+            return Choice("graph", "several replicas add their gradients outside of XLA")
+        mode = "graph" if asked == "auto" else asked
+        graph = self.compiled(verb, fetch, segment.rows, mode).trace(segment.args)
+        key = self._keys[verb] = f"{verb}-{record.fingerprint(graph)}"
+        if verb == "train":
+            self.parts = max(self.parts, min(record.recall_parts(key), segment.rows))
+        if asked != "auto":
+            return Choice(asked, "as asked by jit=")
+        own = f"{key}-{steps}"  # what was decided for a run of this very length comes first
+        choice = record.recall(own) or record.recall(key)
         if choice is None:
-            choice = self._measure(verb, fetch, segment)
-            if (problem := plan.remember(key, choice)) is not None:
-                self.warn(problem)
+            choice = self._decide(verb, fetch, segment, graph, steps)
+            self._keep(record.remember(key if choice.settled else own, choice))
         return choice
 
-    def _measure(self, verb: str, fetch: Callable[..., Any], segment: Segment) -> plan.Choice:
-        """Tries every mode on the real state and puts the state back."""
+    def _decide(
+        self,
+        verb: str,
+        fetch: Callable[..., Any],
+        segment: Segment,
+        graph: tf.Graph,
+        steps: int | None,
+    ) -> Choice:
+        """What the graph tells, or a trial."""
+        on_cpu = all(d.device_type == "CPU" for d in tf.config.list_logical_devices())
+        told = cost.cost_of(graph)
+        if (choice := cost.decide(told, steps, on_cpu)) is not None:
+            return choice
+        return self._try(verb, fetch, segment, told, steps, by_value(graph))
+
+    def _try(
+        self,
+        verb: str,
+        fetch: Callable[..., Any],
+        segment: Segment,
+        told: cost.Cost,
+        steps: int | None,
+        by_value: str,
+    ) -> Choice:
+        """Tries every mode on the real state, and puts the state back."""
 
         def run_in(mode: str) -> Callable[[int], Columns]:
-            loop = self._compiled(verb, fetch, segment.rows, mode)
+            loop = self.compiled(verb, fetch, segment.rows, mode)
             loop.trace(segment.args)
             return lambda n: loop(segment.args, 0, n)
 
-        self._measuring = True
+        self.trying = True
         try:
             with state.untouched((self._task, self.counter)):
-                runs = {mode: run_in(mode) for mode in MODES}
-                return plan.measure(runs, min(segment.steps, _CAPACITY[verb]))
+                choice = trial.measure(
+                    {mode: partial(_later, run_in, mode) for mode in MODES},
+                    min(segment.steps, _CAPACITY[verb]),
+                    budget=partial(cost.trial_budget, steps),
+                    compile_seconds=told.compile_seconds,
+                    left_out={"step": f"not tried: {by_value}"} if by_value else {},
+                )
         finally:
-            self._measuring = False
+            self.trying = False
+        for key in [k for k in self._loops if k[0] == verb and k[3] not in (choice.mode, "graph")]:
+            del self._loops[key]  # the memory of what lost
+        return choice
+
+    def _many_shapes(self, verb: str, choice: Choice, segment: Segment) -> str:
+        """Why XLA has compiled enough shapes of a verb's batches, if it has."""
+        known = {
+            tuple(p.signature.items())
+            for p in self.guard.programs
+            if (p.verb, p.mode) == (verb, choice.mode)
+        }
+        now = guard.signature_of(segment.args)
+        if len(known) < _SHAPES or tuple(now.items()) in known:
+            return ""
+        shapes = ", ".join(
+            sorted({dict(s)[name] for s in known for name in now if name in dict(s)})
+        )
+        return (
+            f"its batches come in more than {_SHAPES} shapes ({shapes}), each of which XLA would "
+            "compile anew; pad them to a few lengths to have XLA"
+        )
+
+    def _keep(self, problem: str | None) -> None:
+        if problem is not None:
+            self.warn(problem)
 
     def step(
         self, verb: str, context: Callable[..., StepContext] = StepContext
@@ -210,7 +313,7 @@ class Programs:
         It may be called eagerly too. `context` makes what the step is handed: instruments hand it
         one of their own.
         """
-        task = self._task
+        task, parts = self._task, self.parts
         seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
         running = threading.local()  # each replica is traced by a thread of its own
 
@@ -218,7 +321,7 @@ class Programs:
             running.seeds = Seeds(seed, number, replica.index)
             ctx = context(
                 running.seeds,
-                parts=self._parts,
+                parts=parts,
                 gradient_norm=self._gradient_norm,
                 label=lambda optimizer: arguments.label(task, optimizer),
                 warn=self.warn,
@@ -232,7 +335,7 @@ class Programs:
         def draw() -> tf.Tensor:
             return running.seeds.next()
 
-        step = self._replicas.spread_step(one, self.stop)
+        step = self.replicas.spread_step(one, self.stop)
 
         def run(batch: Any, number: tf.Tensor) -> StepOutput:
             with handed(state.modules(task), draw):
@@ -245,3 +348,7 @@ class Programs:
         if message not in self._said:
             self._said.add(message)
             logging.warning(message)
+
+
+def _later(make: Callable[[str], Callable[[int], Columns]], mode: str, n: int) -> Columns:
+    return make(mode)(n)

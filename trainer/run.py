@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from trainer import arguments, plan, state
+from trainer import arguments, state
 from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.runner import Callbacks
 from trainer.callbacks.triggers import NEVER, Moment, Trigger
 from trainer.calls import Call, Goal, Position
+from trainer.compiling.cost import cost_of
 from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
 from trainer.loop import Columns, Loop
@@ -167,7 +168,7 @@ class FitRun:
     @property
     def flops(self) -> float | None:
         """Floating-point operations of a step, where its graph tells them."""
-        cost = None if self.graph is None else plan.cost_of(self.graph)
+        cost = None if self.graph is None else cost_of(self.graph)
         return cost.flops if cost and not (cost.convolutions or cost.loops) else None
 
     def save_weights(self, path: Any) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
-from trainer import arguments, state
+from trainer import arguments, passes, state
+from trainer.building import Building
 from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
 from trainer.callbacks.progress import with_progress
@@ -19,22 +17,19 @@ from trainer.callbacks.triggers import Trigger
 from trainer.calls import Position
 from trainer.checkpoint.session import Session
 from trainer.checkpoint.settings import Checkpoint
-from trainer.data.checks import check_labels
-from trainer.data.segment import Segment, Source
+from trainer.compiling.choice import Choice
+from trainer.compiling.settings import VERBS, Jit
+from trainer.data.segment import Source
 from trainer.data.source import open_source, open_validation, targets_of
 from trainer.data.split import is_stream, split
 from trainer.distribute import Replicas
 from trainer.fit import Fit
-from trainer.loop import Loop
-from trainer.metrics.windows import Window, scalars
+from trainer.metrics.windows import scalars
 from trainer.programs import Programs
-from trainer.random import Seeds, fold, handed
 from trainer.run import Validation, Verbs
 from trainer.supervised import Supervised
 from trainer.weights.saved_model import export, servable
-from trainer.weights.transfer import LaterWeights, save_weights
-
-_BUILD = -1  # the stream of seeds for initial weights, beside those of the steps
+from trainer.weights.transfer import save_weights
 
 
 class Trainer:
@@ -58,7 +53,8 @@ class Trainer:
             update, exactly as one large batch would. (BatchNormalization's statistics are each
             part's own.)
         jit: "auto" finds the fastest way of compiling and remembers it; False leaves all to
-            TensorFlow, "step" lets XLA compile each step, "loop" the whole loop.
+            TensorFlow, "step" lets XLA compile each step, "loop" the whole loop; a dict of these by
+            function ("train", "evaluate", "predict"); or `Jit(...)`.
         strategy: a `tf.distribute.Strategy` whose replicas share each batch; None: the one whose
             scope is open, or one device. Variables made before are moved into it.
         gradient_norm: whether each step reports the global norm of its gradient.
@@ -95,7 +91,7 @@ class Trainer:
         weighted_metrics: Any = None,
         loss_weights: Any = None,
         accumulate: int = 1,
-        jit: str | bool = "auto",
+        jit: Any = "auto",
         strategy: Any = None,
         gradient_norm: bool = False,
         checkpoint: Any = None,
@@ -116,11 +112,10 @@ class Trainer:
         self._replicas.adopt(self.task)
         self.history: History | None = None
         self._position = Position()
-        self._built: dict[tuple[str, str], Any] = {}  # (verb, spec's text) -> spec of a batch
-        self._later = LaterWeights(arguments.weights_root(self.task))
+        self._building = Building(self.task, self.seed, self.accumulate, self._replicas.scope)
         self.programs = Programs(
             self.task,
-            jit=arguments.jit(jit, self._replicas.count),
+            jit=Jit.of(jit, self._replicas.count),
             seed=self.seed,
             accumulate=self.accumulate,
             gradient_norm=bool(gradient_norm),
@@ -219,7 +214,9 @@ class Trainer:
             )
             if held_out is not None:
                 y = targets_of(validation_data)
-                self._build("evaluate", held_out, y, batch_size, argument="validation_data[1]")
+                self._building.build(
+                    "evaluate", held_out, y, batch_size, argument="validation_data[1]"
+                )
             session = self._session
             with session.open(self._position, say) if session else nullcontext():
                 call = self._fit.enter(x, source, asked, steps_per_epoch)
@@ -231,7 +228,10 @@ class Trainer:
                 if held_out is not None:
                     often = asked.get("epochs", 1)
                     validation = Validation(
-                        lambda stop: self._evaluate(held_out, often, stop=stop), every
+                        lambda stop: passes.evaluate(
+                            self.task, self.programs, held_out, often, stop
+                        ),
+                        every,
                     )
                 self._fit.run(
                     call,
@@ -273,10 +273,10 @@ class Trainer:
         try:
             if source.infinite:
                 raise ValueError("x never ends, so it cannot be evaluated on; pass x.take(n).")
-            self._build("evaluate", source, y, batch_size)
+            self._building.build("evaluate", source, y, batch_size)
             if self._session is not None:
                 self._session.preview()
-            values = self._evaluate(source, 1)
+            values = passes.evaluate(self.task, self.programs, source, 1)
             assert values is not None
         finally:
             source.close()
@@ -299,34 +299,76 @@ class Trainer:
         try:
             if source.infinite:
                 raise ValueError("x never ends, so it cannot be predicted; pass x.take(n).")
-            self._build("predict", source, None, batch_size)
+            self._building.build("predict", source, None, batch_size)
             if self._session is not None:
                 self._session.preview()
-            chunks: list[Any] = []
-            for loop, segment, first, n in self._calls("predict", source, 1):
-                found = loop(segment.args, first, n).outputs
-                chunks.append(tf.nest.map_structure(lambda a: a.reshape(-1, *a.shape[2:]), found))
-            return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *chunks)
+            return passes.predict(self.programs, source)
         finally:
             source.close()
+
+    def plan(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        batch_size: int | None = None,
+        steps: int | None = None,
+        sample_weight: Any = None,
+        function: str = "train",
+        verbose: bool = True,
+    ) -> Choice:
+        """Finds the fastest way of compiling, says what was tried, and remembers it.
+
+        `fit`, `evaluate` and `predict` do the same when they begin; here it can be looked at. Steps
+        that are tried are tried on the real state, which is put back. What was recorded for the
+        same program on this machine is not tried again.
+
+        Args:
+            x: inputs, or a stream of batches, as in `fit`.
+            y: targets, for arrays.
+            batch_size: rows of a batch, for arrays; 32 when not given.
+            steps: how long a run to plan for; None for a long one.
+            sample_weight: `[n]`, as in `fit`.
+            function: "train", "evaluate" or "predict".
+            verbose: whether the table is printed.
+
+        Returns:
+            The `Choice`, with what was tried; `table()` gives it as text.
+
+        Raises:
+            ValueError: `function` is none of the three, or the data does not fit.
+        """
+        if function not in VERBS:
+            raise ValueError(f"function={function!r}; it is one of {', '.join(VERBS)}.")
+        join = self.accumulate if function == "train" else 1
+        source = self._open(x, y, sample_weight, batch_size=batch_size, join=join)
+        try:
+            self._building.build(function, source, y, batch_size)
+            segment = passes.first_segment(source)
+            choice = self.programs.plan(function, source.fetch, segment, steps)
+        finally:
+            source.close()
+        if verbose:
+            print(choice.table())
+        return choice
 
     def save_weights(self, path: Any) -> None:
         """Writes the weights to `.npz` or `.safetensors`; see `trainer.weights.save_weights`.
 
         They are the model's, under its own names, or all of a task's.
         """
-        save_weights(self._later.root, path)
+        save_weights(self._building.later.root, path)
 
     def load_weights(self, path: Any, partial: str | None = None) -> None:
         """Loads weights; where they have no variables yet, as soon as data have built the model.
 
         See `trainer.weights.load_weights` for formats, `partial` and errors.
         """
-        self._later.load(path, partial, built=bool(self._built))
+        self._building.load(path, partial)
 
     def export(self, path: Any) -> None:
         """Writes a SavedModel for inputs like those built with; see `trainer.weights.export`."""
-        model, input_spec = servable(self.task, self._built)
+        model, input_spec = servable(self.task, self._building.specs)
         export(model, path, input_spec)
 
     @contextmanager
@@ -348,8 +390,8 @@ class Trainer:
         """
         trial = copy.copy(self)
         trial._position = dataclasses.replace(self._position)
-        mode = None if jit is None else arguments.jit(jit, self._replicas.count)
-        trial.programs = self.programs.anew(mode)
+        given = None if jit is None else Jit.of(jit, self._replicas.count)
+        trial.programs = self.programs.anew(given)
         trial._session = trial._open_session(checkpoint)
         trial._fit = Fit(
             trial.task, trial.programs, trial._position, trial._session, self._replicas
@@ -378,7 +420,7 @@ class Trainer:
             class_weight=class_weight,
         )
         try:
-            self._build("train", source, y, batch_size)
+            self._building.build("train", source, y, batch_size)
         except BaseException:
             source.close()
             raise
@@ -394,66 +436,6 @@ class Trainer:
 
     def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Source:
         return open_source(x, y, sample_weight, seed=self.seed, **how)
-
-    def _build(
-        self, verb: str, source: Source, y: Any, rows: int | None, *, argument: str = "y"
-    ) -> None:
-        """Makes all variables, outside of any trace, from one batch of the data."""
-        key = (verb, str(source.element_spec))
-        if key in self._built:
-            self._check_labels(y, argument)
-            return
-        batch = source.example(self.task.build_rows or (rows or 32) * self.accumulate)
-        modules = state.modules(self.task)
-        # Weights that wait come before the optimizer's slots, which may be copies of them.
-        first = ["predict"] if self._later.waits and isinstance(self.task, Supervised) else []
-        for part in [*first, verb]:
-            seeds = Seeds(fold(self.seed, _BUILD), 0)
-            with self._replicas.scope(), handed(modules, seeds.next), state.untouched(self.task):
-                self.task.build(batch, part)
-            self._later.built()
-        self._built[key] = source.element_spec
-        self._check_labels(y, argument)
-
-    def _check_labels(self, y: Any, argument: str) -> None:
-        """Integer labels out of range would be silent nonsense in a compiled step."""
-        if isinstance(self.task, Supervised):
-            for target in self.task.objective.integer_targets(y, argument):
-                check_labels(*target)
-
-    def _evaluate(
-        self, source: Source, repeats: int, stop: Callable[[], bool] = lambda: False
-    ) -> dict[str, Any] | None:
-        """The values over all of the source; None if `stop()` became true before its end."""
-        window = Window(self.task.metrics)
-        for loop, segment, first, n in self._calls("evaluate", source, repeats):
-            columns = loop(segment.args, first, n, window.sums)
-            if columns.steps < n or stop():
-                return None
-            window.add(columns.sums, columns.carried)
-        return window.values()
-
-    def _calls(
-        self, verb: str, source: Source, repeats: int
-    ) -> Iterator[tuple[Loop, Segment, int, int]]:
-        """Goes once over the data: yields (loop, segment, first step, number of steps)."""
-        known = source.steps_per_epoch
-        reader, empty = source.reader(0), True
-        try:
-            while (segment := reader.take(2**30)) is not None:
-                empty = False
-                loop = self.programs.loop(verb, source.fetch, segment, known and known * repeats)
-                first = 0
-                while first < segment.steps:
-                    n = self._replicas.fewest(min(loop.capacity, segment.steps - first))
-                    yield loop, segment, first, n
-                    first += n
-                if segment.last:
-                    break
-        finally:
-            reader.close()
-        if empty:
-            raise ValueError("the data gave no batch: pass data with at least one example.")
 
 
 def _nothing(text: str) -> None:

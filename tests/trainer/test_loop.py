@@ -144,6 +144,26 @@ def test_outputs_are_stacked():
     np.testing.assert_array_equal(found, 2 * DATA[3:8])
 
 
+class Owner:
+    """Writes down what a loop tells."""
+
+    def __init__(self, instead=lambda error: None):
+        self.told, self.other = [], instead
+
+    def traced(self, graph, args, seconds):
+        self.told.append("traced")
+
+    def begin(self):
+        self.told.append("begin")
+
+    def ran(self, args, seconds):
+        self.told.append("ran")
+
+    def instead(self, error):
+        self.told.append("instead")
+        return self.other(error)
+
+
 def test_xla_failure_gives_up_to_another_loop_or_says_so():
     def step(batch, number):
         text = tf.strings.length(tf.strings.as_string(batch))
@@ -152,12 +172,23 @@ def test_xla_failure_gives_up_to_another_loop_or_says_so():
     args = (tf.constant(DATA),)
     plain = Loop(step, _fetch, 4)
     seen = []
-    loop = Loop(step, _fetch, 4, mode="loop", give_up=lambda e: seen.append(e) or plain)
+    owner = Owner(instead=lambda error: seen.append(error) or plain)
+    loop = Loop(step, _fetch, 4, mode="loop", owner=owner)
     found = [loop(args, 0, 2).sums["length"].total for _ in range(2)]
     np.testing.assert_array_equal(found[0], plain(args, 0, 2).sums["length"].total)
     assert len(seen) == 1
-    with pytest.raises(RuntimeError, match="jit=False"):
+    assert owner.told == ["traced", "begin", "instead"]
+    with pytest.raises(RuntimeError, match=r"(?s)operation AsString.*jit=False"):
         Loop(step, _fetch, 4, mode="loop")(args, 0, 2)
+
+
+def test_an_owner_is_told_of_each_program_once():
+    owner = Owner()
+    loop = Loop(lambda batch, number: StepOutput({}, {}, batch), _fetch, 4, capacity=8, owner=owner)
+    for _ in range(2):
+        for n in (2, 3):
+            loop((tf.constant(DATA[:-n]),), 0, n)
+    assert owner.told == ["traced", "begin", "ran"] * 2
 
 
 def test_more_steps_than_the_capacity_are_refused():

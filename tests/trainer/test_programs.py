@@ -6,7 +6,9 @@ import tensorflow as tf
 
 import layers
 import optimizers
-from trainer import Trainer, plan
+from trainer import Trainer
+from trainer.compiling import cost, trial
+from trainer.compiling.choice import Choice
 
 
 def _trainer(model=None, **options):
@@ -31,26 +33,28 @@ def test_the_choice_follows_the_length_of_the_run(data, capsys):
     assert "compiled as a TensorFlow graph" in capsys.readouterr().out
     long = _trainer()
     source = long._open(*data, batch_size=8)
-    long._build("train", source, data[1], 8)
+    long._building.build("train", source, data[1], 8)
     segment = source.reader(0).take(7)
-    loop = long.programs.loop("train", source.fetch, segment, 10**6)
+    enough = 20_000  # launches outweigh a compilation, and it is too short for a trial
+    loop = long.programs.loop("train", source.fetch, segment, enough)
     assert loop.mode == "loop"
     # One step at the end of an epoch does not get a program of its own under XLA.
     segment = source.reader(0, 6).take(1)
     assert segment.rows == 5
-    assert long.programs.loop("train", source.fetch, segment, 10**6).mode == "graph"
+    assert long.programs.loop("train", source.fetch, segment, enough).mode == "graph"
 
 
 @pytest.fixture
 def doubtful(monkeypatch):
     """The graph leaves doubt, so the modes are measured."""
-    monkeypatch.setattr(plan, "decide", lambda cost, steps, on_cpu: None)
-    monkeypatch.setattr(plan, "_ROUND_SECONDS", 0.002)
+    monkeypatch.setattr(cost, "decide", lambda told, steps, on_cpu: None)
+    monkeypatch.setattr(cost, "trial_budget", lambda steps, step_seconds: 600.0)
+    monkeypatch.setattr(trial, "_ROUND_SECONDS", 0.002)
 
 
 def test_measuring_leaves_training_untouched(data, doubtful, monkeypatch):
     """The same bits as with the mode given: the trial ran on state that was put back."""
-    monkeypatch.setattr(plan, "_WORTH_IT", 0.0)  # the graph wins, whatever the clock says
+    monkeypatch.setattr(trial, "_SLIGHT", 1.0)  # the graph wins, whatever the clock says
     options = {"batch_size": 8, "epochs": 2, "verbose": 0}
     auto, plain = _trainer(), _trainer(jit=False)
     auto.fit(*data, **options)
@@ -64,7 +68,7 @@ def test_measuring_leaves_training_untouched(data, doubtful, monkeypatch):
 def test_a_second_run_does_not_measure_again(data, doubtful, monkeypatch):
     _trainer().fit(*data, batch_size=8, steps=1, verbose=0)
     first = _trainer()
-    monkeypatch.setattr(plan, "measure", lambda *_: pytest.fail("measured twice"))
+    monkeypatch.setattr(trial, "measure", lambda *_, **__: pytest.fail("measured twice"))
     first.fit(*data, batch_size=8, steps=1, verbose=0)
     assert first.programs.choices["train"].reason.startswith("measured")
 
@@ -82,9 +86,8 @@ class Words(tf.Module):
 
 
 def test_auto_goes_on_without_xla_and_says_why(data, monkeypatch):
-    monkeypatch.setattr(plan, "_HOST_ONLY", ())  # as if it were not known that XLA refuses it
-    monkeypatch.setattr(plan, "_COMPILE_SECONDS", 0.0)
-    monkeypatch.setattr(plan, "_COMPILE_SECONDS_PER_OP", 0.0)
+    # As if it were not known that XLA refuses it.
+    monkeypatch.setattr(cost, "decide", lambda *_: Choice("loop", "for the test"))
     said = []
     trainer = _trainer(Words())
     monkeypatch.setattr(trainer.programs, "warn", said.append)
@@ -92,6 +95,7 @@ def test_auto_goes_on_without_xla_and_says_why(data, monkeypatch):
     assert trainer.programs.choices["train"].mode == "graph"
     assert len(said) == 1
     assert "XLA does not compile it" in said[0]
+    assert "no operation AsString" in said[0]
     assert trainer.step == 14
 
 

@@ -386,13 +386,13 @@ def test_a_signal_amid_validation_leaves_it_to_the_resumed_run(make, arrays, sam
             caught.append(self)
             return super().__enter__()
 
-    def evaluate(source, repeats, stop):
+    def evaluate(*_):
         caught[0].wanted = signal.SIGTERM
         return None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainer.fit.Interrupt", Caught)
-        patch.setattr(cut, "_evaluate", evaluate)
+        patch.setattr("trainer.passes.evaluate", evaluate)
         with pytest.raises(Preempted, match="is saved in"):
             cut.fit(*arrays, **options, callbacks=[stop()])
     assert cut.step == (7 if when == 1 else 5)

@@ -1,0 +1,74 @@
+"""What a graph tells: its operations, its multiplications, and where no trial is needed."""
+
+import math
+
+import pytest
+import tensorflow as tf
+
+from trainer.compiling import cost
+
+
+def _graph(fn, *shapes):
+    specs = [tf.TensorSpec(shape) for shape in shapes]
+    return tf.function(fn, autograph=False).get_concrete_function(*specs).graph
+
+
+def test_products_are_counted():
+    """2 b m n for a matrix product; an einsum's by the same formula."""
+    assert cost.cost_of(_graph(lambda a, b: a @ b, [4, 5], [5, 6])).flops == 2 * 4 * 5 * 6
+    by_transpose = _graph(lambda a, b: tf.matmul(a, b, transpose_a=True), [5, 4], [5, 6])
+    assert cost.cost_of(by_transpose).flops == 2 * 4 * 5 * 6
+    batched = _graph(lambda a, b: tf.einsum("bqd,bkd->bqk", a, b), [3, 4, 5], [3, 6, 5])
+    assert cost.cost_of(batched).flops == pytest.approx(2 * 3 * 4 * 5 * 6)
+
+
+def test_called_functions_are_counted():
+    @tf.function(autograph=False)
+    def inner(x):
+        return tf.nn.relu(x @ x)
+
+    told = cost.cost_of(_graph(inner, [8, 8]))
+    assert told.flops == 2 * 8**3
+    assert told.operations >= 2
+
+
+def test_convolutions_stay_out_of_xla_on_cpu_only():
+    told = cost.cost_of(
+        _graph(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), [1, 8, 8, 3], [3, 3, 3, 4])
+    )
+    assert told.convolutions == 1
+    assert cost.decide(told, None, on_cpu=True).mode == "graph"
+    choice = cost.decide(told, None, on_cpu=False)
+    assert choice is None or "convolution" not in choice.reason
+
+
+SMALL = cost.Cost(operations=60, flops=1e6, convolutions=0, loops=0, host_only=())
+LARGE = cost.Cost(operations=60, flops=1e9, convolutions=0, loops=0, host_only=())
+
+
+def test_small_steps_are_compiled_once_a_run_is_long_enough():
+    """The launches saved must exceed the compilation; a trial comes in where it is a trifle."""
+    enough = math.ceil(SMALL.compile_seconds / SMALL.launch_seconds) + 1
+    middle, short = cost.decide(SMALL, enough, on_cpu=True), cost.decide(SMALL, 10, on_cpu=True)
+    assert (middle.mode, middle.settled) == ("loop", False)
+    assert (short.mode, short.settled) == ("graph", False)
+    assert cost.decide(SMALL, 10**6, on_cpu=True) is None
+    assert cost.decide(SMALL, None, on_cpu=True) is None
+
+
+def test_large_steps_are_measured_once_a_run_is_long_enough():
+    assert cost.decide(LARGE, 10**6, on_cpu=True) is None
+    assert cost.decide(LARGE, None, on_cpu=True) is None
+    short = cost.decide(LARGE, 10, on_cpu=True)
+    assert (short.mode, short.settled) == ("graph", False)
+
+
+def test_a_trial_costs_a_small_share_of_a_run_and_never_more_than_of_ten_minutes():
+    assert cost.trial_budget(1000, 0.1) == pytest.approx(5.0)
+    assert cost.trial_budget(6000, 0.1) == cost.trial_budget(10**9, 0.1) == 0.03 * 600
+    assert cost.trial_budget(None, 0.1) == 0.03 * 600
+
+
+def test_host_functions_stay_out_of_xla():
+    told = cost.cost_of(_graph(lambda x: tf.numpy_function(lambda a: a, [x], tf.float32), [2]))
+    assert cost.decide(told, None, on_cpu=True).mode == "graph"

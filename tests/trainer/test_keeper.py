@@ -1,0 +1,154 @@
+"""Where a first step cannot be made it has not happened, and another way is found."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import layers
+import optimizers
+from trainer import Jit, RecompileError, Task, Trainer
+
+
+class Large(layers.Layer):
+    """Runs out of memory where it gets more than `most` rows, after it has changed its state."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+
+    def build(self, shape):
+        self.w = self.add_weight("w", (shape[-1], 2))
+        self.calls = self.add_weight("calls", (), "zeros", trainable=False)
+
+    def call(self, x, training=False):
+        if training:
+            self.calls.assign_add(1.0)
+            if x.shape[0] > self.most:
+                with tf.control_dependencies([self.calls.read_value()]):
+                    x = tf.numpy_function(self.fail, [x], tf.float32)
+                x = tf.ensure_shape(x, [None, 3])
+        return x @ self.w
+
+    @staticmethod
+    def fail(x):
+        raise MemoryError("no room")
+
+
+def _trainer(most, **options):
+    model = layers.Sequential([Large(most)])
+    return Trainer(model, loss="mse", optimizer=optimizers.SGD(0.1, momentum=0.9), **options)
+
+
+@pytest.mark.parametrize("jit", [False, "auto"])
+def test_a_batch_that_does_not_fit_is_taken_in_parts(data, monkeypatch, jit):
+    """The same weights as with accumulate=4 from the start, and the failed steps left no trace."""
+    said = []
+    large = _trainer(2, jit=jit)
+    monkeypatch.setattr(large.programs, "warn", said.append)
+    large.fit(*data, batch_size=8, epochs=2, verbose=0, shuffle=False)
+    asked = _trainer(8, jit=False, accumulate=4)
+    asked.fit(*data, batch_size=2, epochs=2, verbose=0, shuffle=False)
+    assert large.step == asked.step == 14
+    assert large.programs.parts == 4
+    for a, b in zip(large.task.model.get_weights(), asked.task.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(said) == 2
+    assert "8 rows does not fit into memory: it is taken in 4 parts" in said[1]
+    memory = large.programs.memory()
+    resumed = _trainer(2, jit=jit)
+    resumed.programs.load_memory(memory)
+    assert resumed.programs.parts == 4
+    # Another process remembers it too.
+    again = _trainer(2, jit=jit)
+    monkeypatch.setattr(again.programs, "warn", pytest.fail)
+    again.fit(*data, batch_size=8, epochs=1, verbose=0, shuffle=False)
+    assert again.programs.parts == 4
+
+
+def test_what_never_fits_is_an_error_and_nothing_is_trained(data):
+    trainer = _trainer(0, jit=False)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        trainer.fit(*data, batch_size=8, verbose=0)
+    assert trainer.step == 0
+    assert trainer.task.model.get_weights()[1] == 0.0
+
+
+def _lengths(*lengths):
+    """Batches of 2 rows, of these lengths, with the sum of each as target."""
+
+    def batches():
+        for length in lengths:
+            x = np.arange(2 * length, dtype="float32").reshape(2, length) / 10
+            yield x, x.sum(1, keepdims=True)
+
+    return batches
+
+
+class Total(tf.Module):
+    """Scales the sum over a row of any length."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(0.0)
+
+    def __call__(self, x):
+        return self.w * tf.reduce_sum(x, axis=1, keepdims=True)
+
+
+def test_lengths_that_vary_share_a_graph():
+    """Two lengths have a graph each; from the third on one serves all, to the same bits."""
+    trainer = Trainer(Total(), loss="mse", optimizer=optimizers.SGD(1e-3), jit=False)
+    trainer.fit(_lengths(3, 4, 5, 6, 7, 8), epochs=2, verbose=0)
+    assert len(trainer.programs.guard.programs) == 3
+    assert "float32[512, 2, ?]" in trainer.programs.guard.table()
+    w = np.float32(0)
+    for _ in range(2):
+        for x, y in _lengths(3, 4, 5, 6, 7, 8)():
+            total = x.sum(1, keepdims=True)
+            w -= np.float32(1e-3) * np.mean(2 * (w * total - y) * total)
+    np.testing.assert_allclose(trainer.task.model.w.numpy(), w, rtol=1e-5)
+
+
+def test_under_xla_lengths_that_vary_are_counted():
+    jit = Jit("step", programs=2, strict=True)
+    trainer = Trainer(Total(), loss="mse", optimizer=optimizers.SGD(1e-3), jit=jit)
+    with pytest.raises(RecompileError, match=r"3 times.*float32\[.*, 2, 4\] before.*, 2, 5\] now"):
+        trainer.fit(_lengths(3, 4, 5), verbose=0)
+    assert trainer.step == 2
+
+
+def test_auto_keeps_many_lengths_out_of_xla(monkeypatch):
+    from trainer.compiling import cost
+    from trainer.compiling.choice import Choice
+
+    monkeypatch.setattr(cost, "decide", lambda *_: Choice("loop", "for the test"))
+    said = []
+    trainer = Trainer(Total(), loss="mse", optimizer=optimizers.SGD(1e-3))
+    monkeypatch.setattr(trainer.programs, "warn", said.append)
+    trainer.fit(_lengths(*range(3, 11)), verbose=0)
+    assert len(said) == 1
+    assert "train goes on as a TensorFlow graph: its batches come in more than 4 shapes" in said[0]
+    modes = [p.mode for p in trainer.programs.guard.programs]
+    assert modes.count("loop") == 4
+
+
+class Sliced(Task):
+    """Reads a row of its own by the step's number: a slice that XLA compiles anew each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = tf.Variable(1.0)
+        self.table = tf.Variable(tf.range(64, dtype=tf.float32), trainable=False)
+        self.optimizer = optimizers.SGD(1e-3)
+
+    def step(self, batch, ctx):
+        at = tf.cast(ctx.seed()[1], tf.int32)
+        row = tf.slice(self.table, [at], [1])
+        loss = ctx.minimize(lambda part: self.w * part * row, batch, self.optimizer, [self.w])
+        return {"loss": loss}
+
+
+def test_a_step_that_xla_compiles_again_and_again_is_named():
+    with pytest.raises(RecompileError, match=r"each value that Slice in the step itself.*gather"):
+        Trainer(Sliced(), jit=Jit("step", strict=True)).fit(np.ones(8, "f"), verbose=0)
+    Trainer(Sliced(), jit=Jit("loop", strict=True)).fit(np.ones(8, "f"), verbose=0)

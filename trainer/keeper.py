@@ -1,0 +1,74 @@
+"""Keeper: stands by a loop's first steps, and finds another way where they cannot be made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from trainer.compiling import constants
+from trainer.compiling.refused import why
+from trainer.loop import Loop
+
+if TYPE_CHECKING:
+    from trainer.programs import Programs
+
+
+@dataclasses.dataclass
+class Keeper:
+    """What a loop tells, and asks for where it cannot run; see `loop.Owner`."""
+
+    programs: Programs
+    verb: str
+    fetch: Callable[..., Any]
+    rows: int
+    mode: str
+    parts: int
+    put_back: Callable[[], None] | None = None
+
+    def traced(self, graph: tf.Graph, args: Any, seconds: float) -> None:
+        """Counts it, and looks for what XLA would compile again and again."""
+        self.programs.guard.traced(self.verb, self.mode, self.rows, args, seconds)
+        if self.mode == "step" and (found := by_value(graph)):
+            self.programs.guard.by_value(self.verb, found)
+
+    def begin(self) -> None:
+        """Keeps the state, so that a step that fails halfway has not happened."""
+        if self.verb == "train" and self.programs.alone and not self.programs.trying:
+            self.put_back = self.programs.snapshot()
+
+    def ran(self, args: Any, seconds: float) -> None:
+        """Lets the copy go."""
+        self.put_back = None
+        self.programs.guard.ran(self.verb, self.mode, self.rows, args, seconds)
+
+    def instead(self, error: Exception) -> Loop | None:
+        """Smaller parts where memory ran out; a plain graph where XLA refuses."""
+        programs, mode = self.programs, self.mode
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            if self.put_back is None:
+                return None
+            if not programs.too_large(self.verb, self.rows):
+                self.put_back()
+                return None
+        elif mode == "graph" or not programs.refused(self.verb, why(error)):
+            return None
+        else:
+            mode = "graph"
+        if self.put_back is not None:
+            self.put_back()
+            self.put_back = None
+        return programs.compiled(self.verb, self.fetch, self.rows, mode)
+
+
+def by_value(graph: tf.Graph) -> str:
+    """What XLA would compile anew for each value, in a line; "" if nothing."""
+    found = sorted({str(one) for one in constants.dependences(graph)})
+    if not found:
+        return ""
+    return (
+        f"XLA compiles a step anew for each value that {', '.join(found[:3])} gets as a shape, "
+        "size or begin; read rows with tf.gather, and keep shapes fixed"
+    )

@@ -1,0 +1,87 @@
+"""Passes: once over the data, to evaluate or to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.data.segment import Segment, Source
+from trainer.loop import Loop
+from trainer.metrics.windows import Window
+from trainer.programs import Programs
+from trainer.task import Task
+
+_ALL = 2**30  # steps: as many as there are
+_EMPTY = "the data gave no batch: pass data with at least one example."
+
+
+def evaluate(
+    task: Task,
+    programs: Programs,
+    source: Source,
+    repeats: int,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any] | None:
+    """The values over all of the source; None if `stop()` became true before its end.
+
+    Args:
+        task: whose metrics say how sums become values.
+        programs: its compiled loops.
+        source: the data.
+        repeats: how often this will be done, for the choice of how to compile it.
+        stop: asked after each call.
+    """
+    window = Window(task.metrics)
+    for loop, segment, first, n in _calls("evaluate", programs, source, repeats):
+        columns = loop(segment.args, first, n, window.sums)
+        if columns.steps < n or stop():
+            return None
+        window.add(columns.sums, columns.carried)
+    return window.values()
+
+
+def predict(programs: Programs, source: Source) -> Any:
+    """The outputs for every row of the source, in order: a nest of arrays `[n, ...]`."""
+    chunks: list[Any] = []
+    for loop, segment, first, n in _calls("predict", programs, source, 1):
+        found = loop(segment.args, first, n).outputs
+        chunks.append(tf.nest.map_structure(lambda a: a.reshape(-1, *a.shape[2:]), found))
+    return tf.nest.map_structure(lambda *parts: np.concatenate(parts), *chunks)
+
+
+def first_segment(source: Source) -> Segment:
+    """The first steps of the source, as many as come at once."""
+    reader = source.reader(0)
+    try:
+        segment = reader.take(_ALL)
+    finally:
+        reader.close()
+    if segment is None:
+        raise ValueError(_EMPTY)
+    return segment
+
+
+def _calls(
+    verb: str, programs: Programs, source: Source, repeats: int
+) -> Iterator[tuple[Loop, Segment, int, int]]:
+    """Goes once over the data: yields (loop, segment, first step, number of steps)."""
+    known = source.steps_per_epoch
+    reader, empty = source.reader(0), True
+    try:
+        while (segment := reader.take(_ALL)) is not None:
+            empty = False
+            loop = programs.loop(verb, source.fetch, segment, known and known * repeats)
+            first = 0
+            while first < segment.steps:
+                n = programs.replicas.fewest(min(loop.capacity, segment.steps - first))
+                yield loop, segment, first, n
+                first += n
+            if segment.last:
+                break
+    finally:
+        reader.close()
+    if empty:
+        raise ValueError(_EMPTY)
