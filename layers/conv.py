@@ -1,4 +1,4 @@
-"""Convolutions over one and two axes, channels last."""
+"""Convolutions over one, two and three axes, channels last."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import tensorflow as tf
 from . import activations
 from .base import Layer, Shape
 from .core import positive_int
+from .depthwise_conv import depthwise
+from .empty import with_a_row
+from .windows import check_extent, check_window, one_of, sizes
 
 
 class _Conv(Layer):
-    """What Conv1D and Conv2D share; `spatial` is the number of axes the kernel slides along."""
+    """What Conv1D to Conv3D share; `spatial` is the number of axes the kernel slides along."""
 
     casts_integers = True
     spatial: int
@@ -82,15 +85,22 @@ class _Conv(Layer):
             before = (self.kernel_size[0] - 1) * self.dilation_rate[0]
             x, padding = tf.pad(x, [[0, 0], [before, 0], [0, 0]]), "valid"
         check_extent(self, x, self.kernel_size, self.dilation_rate, padding)
-        y = self._convolve(x, self.cast(self.kernel), padding.upper())
+        kernel = self.cast(self.kernel)
+        y = with_a_row(lambda x: self._convolve(x, kernel, padding.upper()), x)
         if self.bias is not None:
             y = tf.nn.bias_add(y, self.cast(self.bias))
         return self.activation(y)
 
     def _convolve(self, x: tf.Tensor, kernel: tf.Tensor, padding: str) -> tf.Tensor:
         def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+            # Without its format, the gradient over three axes fails in eager mode.
             return tf.nn.convolution(
-                x, kernel, self.strides, padding, dilations=list(self.dilation_rate)
+                x,
+                kernel,
+                self.strides,
+                padding,
+                data_format=("NWC", "NHWC", "NDHWC")[self.spatial - 1],
+                dilations=list(self.dilation_rate),
             )
 
         if self.groups == 1:
@@ -155,136 +165,25 @@ class Conv2D(_Conv):
     input_rank = 4
 
 
-class DepthwiseConv2D(Layer):
-    """A kernel of its own for each channel: `[b, h, w, c] -> [b, new h, new w, c * multiplier]`.
+class Conv3D(_Conv):
+    """Convolution over volumes: `[b, d, h, w, c] -> [b, new d, new h, new w, filters]`.
 
     Args:
-        kernel_size: height and width of the kernel, or one number for both.
-        strides: step of the kernel, the same along both axes.
+        filters: number of output channels.
+        kernel_size: depth, height and width of the kernel, or one number for all.
+        strides: step of the kernel; only one of strides and dilation_rate may exceed 1.
         padding: "valid" or "same".
-        depth_multiplier: output channels for each input channel.
         dilation_rate: distance between the kernel's taps.
+        groups: number of groups the channels are split in.
         activation: a name such as "relu", a callable, or None.
         use_bias: whether a bias is added.
-        depthwise_initializer: of `kernel`, `[h, w, c, depth_multiplier]`.
-        bias_initializer: of `bias`, `[c * depth_multiplier]`.
-        depthwise_regularizer: "l1", "l2", "l1_l2", or a callable kernel -> scalar.
+        kernel_initializer: of `kernel`, `[d, h, w, c / groups, filters]`.
+        bias_initializer: of `bias`, `[filters]`.
+        kernel_regularizer: "l1", "l2", "l1_l2", or a callable kernel -> scalar.
         bias_regularizer: the same for the bias.
         trainable: see `Layer`.
         name: see `Layer`.
     """
 
-    casts_integers = True
-    input_rank = 4
-
-    def __init__(
-        self,
-        kernel_size: int | Sequence[int],
-        *,
-        strides: int | Sequence[int] = 1,
-        padding: str = "valid",
-        depth_multiplier: int = 1,
-        dilation_rate: int | Sequence[int] = 1,
-        activation: Any = None,
-        use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        trainable: bool = True,
-        name: str | None = None,
-    ) -> None:
-        super().__init__(trainable=trainable, name=name)
-        self.kernel_size = sizes("kernel_size", kernel_size, 2)
-        self.strides = sizes("strides", strides, 2)
-        self.dilation_rate = sizes("dilation_rate", dilation_rate, 2)
-        check_window(self.strides, self.dilation_rate)
-        if len(set(self.strides)) > 1:
-            raise ValueError(f"strides must be the same along both axes, got {self.strides}")
-        self.padding = one_of("padding", padding, ("valid", "same"))
-        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier)
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        self.depthwise_initializer = depthwise_initializer
-        self.bias_initializer = bias_initializer
-        self.depthwise_regularizer = depthwise_regularizer
-        self.bias_regularizer = bias_regularizer
-
-    def build(self, input_shape: Shape) -> None:
-        """Creates `kernel` `[h, w, c, depth_multiplier]` and `bias` `[c * depth_multiplier]`."""
-        channels = self.known_axis(input_shape)
-        self.kernel = self.add_weight(
-            "kernel",
-            [*self.kernel_size, channels, self.depth_multiplier],
-            self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                "bias",
-                [channels * self.depth_multiplier],
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-            )
-        self.fix_axes({-1: channels})
-
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """`[b, h, w, c] -> [b, new h, new w, c * depth_multiplier]`."""
-        check_extent(self, inputs, self.kernel_size, self.dilation_rate, self.padding)
-        y = depthwise(
-            inputs, self.cast(self.kernel), self.strides, self.padding.upper(), self.dilation_rate
-        )
-        if self.bias is not None:
-            y = tf.nn.bias_add(y, self.cast(self.bias))
-        return self.activation(y)
-
-
-def depthwise(
-    x: tf.Tensor,
-    kernel: tf.Tensor,
-    strides: Sequence[int],
-    padding: str,
-    dilations: Sequence[int],
-) -> tf.Tensor:
-    """Depthwise convolution: `[b, h, w, c] x [kh, kw, c, m] -> [b, new h, new w, c * m]`."""
-    return tf.nn.depthwise_conv2d(x, kernel, [1, *strides, 1], padding, dilations=list(dilations))
-
-
-def sizes(argument: str, value: int | Sequence[int], n: int) -> tuple[int, ...]:
-    """`value` as n positive integers."""
-    values = (value,) * n if isinstance(value, int) else tuple(value)
-    if len(values) != n:
-        raise ValueError(f"{argument} must be one positive integer or {n} of them, got {value!r}")
-    return tuple(positive_int(argument, v) for v in values)
-
-
-def one_of(argument: str, value: str, allowed: Sequence[str]) -> str:
-    """`value` in lower case, if it is allowed."""
-    if not isinstance(value, str) or value.lower() not in allowed:
-        raise ValueError(f"{argument} must be one of {list(allowed)}, got {value!r}")
-    return value.lower()
-
-
-def check_window(strides: Sequence[int], dilation_rate: Sequence[int]) -> None:
-    """Raises if a window both strides and dilates."""
-    if max(strides) > 1 and max(dilation_rate) > 1:
-        raise ValueError(
-            "only one of strides and dilation_rate may exceed 1, got "
-            f"strides={tuple(strides)}, dilation_rate={tuple(dilation_rate)}"
-        )
-
-
-def check_extent(
-    layer: Layer, x: tf.Tensor, window: Sequence[int], dilation: Sequence[int], padding: str
-) -> None:
-    """Raises if a window without padding is larger than the input."""
-    if padding != "valid":
-        return
-    for size, k, d in zip(x.shape[1:-1], window, dilation, strict=True):
-        reach = (k - 1) * d + 1
-        if size is not None and size < reach:
-            raise ValueError(
-                f"{layer._label()} slides a window that spans {reach} over an axis of size {size} "
-                f"(input shape {x.shape}); use padding='same', a smaller window or a larger input"
-            )
+    spatial = 3
+    input_rank = 5

@@ -39,7 +39,6 @@ def test_groups_are_separate_convolutions():
     (lambda: L.Conv2D(3, 3, groups=2), "filters must be divisible by groups"),
     (lambda: L.Conv2D(4, 3, groups=2)(tf.zeros([1, 5, 5, 3])), "divisible by groups"),
     (lambda: L.Conv2D(4, 6)(tf.zeros([1, 5, 5, 3])), "a larger input"),
-    (lambda: L.DepthwiseConv2D(3, strides=(1, 2)), "strides must be the same"),
 ])  # fmt: skip
 def test_what_is_refused(make, words):
     with pytest.raises(ValueError, match=words):
