@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from trainer import gradients, state, update
 from trainer.distribute import ALONE, Replica
+from trainer.instruments.readout import Readout
 from trainer.loss_scale import Scaler
 from trainer.random import Seeds
 from trainer.sums import Sums
@@ -25,6 +26,7 @@ class StepContext:
         label: gives an optimizer its name in the reports; "" when it is the only one.
         scaler: gives an optimizer's loss scale; None where the precision needs none, and then
             nothing of it is in the graph.
+        readout: what reads the updates; None on the steps at which nothing is to be read.
         warn: called with a message that should be said once per run.
         replica: the replica that runs the step.
     """
@@ -37,6 +39,7 @@ class StepContext:
         gradient_norm: bool = False,
         label: Callable[[Any], str] = lambda optimizer: "",
         scaler: Callable[[Any], Scaler | None] = lambda optimizer: None,
+        readout: Readout | None = None,
         warn: Callable[[str], None] = lambda message: None,
         replica: Replica = ALONE,
     ) -> None:
@@ -46,6 +49,7 @@ class StepContext:
         self._gradient_norm = gradient_norm
         self._label = label
         self._scaler = scaler
+        self._readout = readout
         self._warn = warn
         self._replica = replica
 
@@ -98,6 +102,7 @@ class StepContext:
                 reduce=self._replica.sum,
             )
 
+        before = [] if self._readout is None else self._readout.before(variables)
         result = self._worst_near_by(take, optimizer) if hasattr(optimizer, "perturb") else take()
         if result.unreached:
             names = ", ".join(result.unreached)
@@ -110,6 +115,8 @@ class StepContext:
             apply = partial(scaler.apply_if_finite, step=self._seeds.step)
             self.scalars[f"{prefix}loss_scale"] = scale
             self.scalars[f"{prefix}skipped"] = self._replica.update(optimizer, apply, result)
+        if self._readout is not None:
+            self._readout.after(label, result.variables, result.gradients, before)
         loss = self._replica.share(result.loss)
         return (loss, result.extras) if result.has_extras else loss
 

@@ -16,6 +16,7 @@ from trainer.checkpoint.session import Session
 from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
 from trainer.distribute import Replicas
+from trainer.instruments.base import Instrument
 from trainer.interrupt import Interrupt, Preempted
 from trainer.loop import Loop
 from trainer.programs import Programs
@@ -106,8 +107,8 @@ class Fit:
         total = goal.total_steps(position)
         planned = None if total is None else total - call.start.step
 
-        def loop_for(segment: Segment) -> Loop:
-            loop = self._programs.loop("train", source.fetch, segment, planned, say)
+        def loop_for(segment: Segment, instruments: tuple[Instrument, ...]) -> Loop:
+            loop = self._programs.loop("train", source.fetch, segment, planned, say, instruments)
             if session is not None:
                 session.look(loop)
             return loop
@@ -120,6 +121,7 @@ class Fit:
                 position,
                 source,
                 loop_for,
+                self._programs.readout,
                 call,
                 goal,
                 callbacks=callbacks,

@@ -26,11 +26,19 @@ class Keeper:
     rows: int
     mode: str
     parts: int
+    instruments: tuple[Any, ...] = ()
     put_back: Callable[[], None] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the program is counted under: one that reads its steps is another by intention."""
+        if not self.instruments:
+            return self.verb
+        return f"{self.verb}, read by {', '.join(map(repr, self.instruments))}"
 
     def traced(self, graph: tf.Graph, args: Any, seconds: float) -> None:
         """Counts it, and looks for what XLA would compile again and again."""
-        self.programs.guard.traced(self.verb, self.mode, self.rows, args, seconds)
+        self.programs.guard.traced(self.name, self.mode, self.rows, args, seconds)
         if self.mode == "step" and (found := by_value(graph)):
             self.programs.guard.by_value(self.verb, found)
 
@@ -42,7 +50,7 @@ class Keeper:
     def ran(self, args: Any, seconds: float) -> None:
         """Lets the copy go."""
         self.put_back = None
-        self.programs.guard.ran(self.verb, self.mode, self.rows, args, seconds)
+        self.programs.guard.ran(self.name, self.mode, self.rows, args, seconds)
 
     def instead(self, error: Exception) -> Loop | None:
         """Smaller parts where memory ran out; a plain graph where XLA refuses."""
@@ -60,7 +68,7 @@ class Keeper:
         if self.put_back is not None:
             self.put_back()
             self.put_back = None
-        return programs.compiled(self.verb, self.fetch, self.rows, mode)
+        return programs.compiled(self.verb, self.fetch, self.rows, mode, self.instruments)
 
 
 def by_value(graph: tf.Graph) -> str:

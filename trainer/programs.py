@@ -17,12 +17,15 @@ from trainer.compiling.settings import Jit
 from trainer.context import StepContext
 from trainer.data.segment import Segment
 from trainer.distribute import Replica, Replicas
+from trainer.instruments.base import Instrument
+from trainer.instruments.readout import Readout
 from trainer.keeper import Keeper, by_value
 from trainer.loop import Columns, Loop, StepOutput
 from trainer.random import Seeds, fold, handed
 from trainer.task import Task
 
 _CAPACITY = {"train": 2048, "evaluate": 512, "predict": 16}  # steps of one call at most
+_READ = 64  # steps of one call at most where each is read by instruments
 _EVALUATE = -2  # the stream of seeds for evaluation, beside those of the steps
 _SHAPES = 4  # of batches that XLA compiles before "auto" leaves the rest to TensorFlow
 
@@ -67,6 +70,7 @@ class Programs:
         self._gradient_norm = gradient_norm
         self.replicas = replicas
         self._loops: dict[Any, Loop] = {}
+        self._readouts: dict[tuple[Instrument, ...], Readout] = {}
         self._rows: dict[str, int] = {}  # the most rows of a batch seen
         self._ahead: dict[str, int | None] = {}  # the steps that a choice was made for
         self._keys: dict[str, str] = {}  # verb -> fingerprint of its program
@@ -80,6 +84,7 @@ class Programs:
         segment: Segment,
         steps: int | None,
         say: Callable[[str], None] | None = None,
+        instruments: tuple[Instrument, ...] = (),
     ) -> Loop:
         """The loop that runs a segment's steps.
 
@@ -89,6 +94,7 @@ class Programs:
             segment: of which the shapes count.
             steps: how many steps are ahead, None when it is not known.
             say: told in one line what was decided.
+            instruments: that read every step of it; its outputs are rows for `readout` to split.
         """
         choice = self.choices.get(verb)
         if choice is None or not (choice.settled or steps == self._ahead[verb]):
@@ -103,7 +109,8 @@ class Programs:
         most = self._rows[verb] = max(segment.rows, self._rows.get(verb, 0))
         # The ragged end of an epoch is one step: not worth a program of its own under XLA.
         short = auto and segment.rows < most
-        loop = self.compiled(verb, fetch, segment.rows, "graph" if short else choice.mode)
+        mode = "graph" if short else choice.mode
+        loop = self.compiled(verb, fetch, segment.rows, mode, instruments)
         loop.trace(segment.args)
         return loop
 
@@ -166,20 +173,51 @@ class Programs:
                     "of an uninterrupted run"
                 )
 
-    def compiled(self, verb: str, fetch: Callable[..., Any], rows: int, mode: str) -> Loop:
+    def readout(self, instruments: tuple[Instrument, ...]) -> Readout:
+        """What the loop with these instruments is read by.
+
+        Raises:
+            ValueError: several processes train together.
+        """
+        if self.replicas.workers > 1:
+            raise ValueError(
+                f"{instruments[0]}: instruments read the steps of one process, and "
+                f"{self.replicas.workers} train together; leave the callback that wants it out."
+            )
+        if instruments not in self._readouts:
+            self._readouts[instruments] = Readout(instruments, self._name_of)
+        return self._readouts[instruments]
+
+    def _name_of(self, variable: Any) -> str:
+        """A variable's path in the model, or its own where it is Keras's."""
+        if state.is_keras(variable):
+            return state.name_of(variable)
+        root = arguments.weights_root(self._task)
+        wanted = state.as_tf(variable)
+        paths = (path for path, v in state.variables(root).items() if v is wanted)
+        return next(paths, None) or state.name_of(variable)
+
+    def compiled(
+        self,
+        verb: str,
+        fetch: Callable[..., Any],
+        rows: int,
+        mode: str,
+        instruments: tuple[Instrument, ...] = (),
+    ) -> Loop:
         """The loop of a verb for batches of so many rows, made once."""
         parts = self.parts if verb == "train" else 1
-        key = (verb, fetch, rows, mode, parts)
+        key = (verb, fetch, rows, mode, parts, instruments)
         if key not in self._loops:
             self._loops[key] = Loop(
-                self.step(verb),
+                self.step(verb, readout=self.readout(instruments) if instruments else None),
                 fetch,
                 rows,
                 counter=self.counter if verb == "train" else None,
                 stop=self.stop,
                 mode=mode,
-                capacity=_CAPACITY[verb],
-                owner=Keeper(self, verb, fetch, rows, mode, parts),
+                capacity=_READ if instruments else _CAPACITY[verb],
+                owner=Keeper(self, verb, fetch, rows, mode, parts, instruments),
             )
         return self._loops[key]
 
@@ -306,12 +344,15 @@ class Programs:
             self.warn(problem)
 
     def step(
-        self, verb: str, context: Callable[..., StepContext] = StepContext
+        self,
+        verb: str,
+        context: Callable[..., StepContext] = StepContext,
+        readout: Readout | None = None,
     ) -> Callable[[Any, tf.Tensor], StepOutput]:
         """What one step of a verb is, as a function of the batch and the step's number.
 
-        It may be called eagerly too. `context` makes what the step is handed: instruments hand it
-        one of their own.
+        It may be called eagerly too. `context` makes what the step is handed; a `readout` reads
+        the step, whose outputs are then a row.
         """
         task, parts = self._task, self.parts
         seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
@@ -324,13 +365,17 @@ class Programs:
                 parts=parts,
                 gradient_norm=self._gradient_norm,
                 label=lambda optimizer: arguments.label(task, optimizer),
+                readout=readout,
                 warn=self.warn,
                 replica=replica,
             )
+            if readout is not None:
+                readout.begin()
             if verb == "predict":
                 return StepOutput({}, {}, task.predict_step(batch, ctx))
             sums = task.step(batch, ctx) if verb == "train" else task.eval_step(batch, ctx)
-            return StepOutput(arguments.check_sums(sums, task, verb), ctx.scalars, ())
+            row = () if readout is None else readout.row()
+            return StepOutput(arguments.check_sums(sums, task, verb), ctx.scalars, row)
 
         def draw() -> tf.Tensor:
             return running.seeds.next()
@@ -339,7 +384,10 @@ class Programs:
 
         def run(batch: Any, number: tf.Tensor) -> StepOutput:
             with handed(state.modules(task), draw):
-                return step(batch, number)
+                out = step(batch, number)
+            if readout is None:
+                return out
+            return out._replace(outputs=out.outputs[: readout.width])  # of the first replica
 
         return run
 

@@ -19,6 +19,9 @@ from trainer.calls import Call, Goal, Position
 from trainer.compiling.cost import cost_of
 from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
+from trainer.instruments.base import Instrument
+from trainer.instruments.gauges import Gauges
+from trainer.instruments.readout import Readout
 from trainer.loop import Columns, Loop
 from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
@@ -88,7 +91,9 @@ class FitRun:
         task: what is trained.
         position: where training stands; advanced in place.
         source: the training data.
-        loop_for: gives the compiled loop for a segment of the data.
+        loop_for: gives the compiled loop for a segment of the data, and for the instruments that
+            read its steps.
+        readout: says what such a loop has read.
         call: this call of fit; its history receives every step and epoch.
         goal: when to end.
         callbacks: called at boundaries.
@@ -103,7 +108,8 @@ class FitRun:
         task: Task,
         position: Position,
         source: Source,
-        loop_for: Callable[[Segment], Loop],
+        loop_for: Callable[[Segment, tuple[Instrument, ...]], Loop],
+        readout: Callable[[tuple[Instrument, ...]], Readout],
         call: Call,
         goal: Goal,
         *,
@@ -129,10 +135,11 @@ class FitRun:
         self.graph: tf.Graph | None = None
         self.rows: int | None = None
         self._position, self._source = position, source
-        self._loop_for, self._goal = loop_for, goal
+        self._loop_for, self._readout, self._goal = loop_for, readout, goal
         self._history, self._validation = call.history, validation
         self._saver, self._consensus, self._verbs = saver, consensus, verbs
         self._callbacks = Callbacks(callbacks)
+        self._gauges = Gauges(self._callbacks.instruments)
         self._started = False
         self._window = Window(task.metrics)
         self._pace = Pace()
@@ -204,6 +211,7 @@ class FitRun:
             "window": self._window.memory(),
             "scalars": dict(self._scalars),
             "callbacks": self._callbacks.memory(),
+            "readings": self._gauges.memory(),
             "owed": None if self._owed is None else list(self._owed),
         }
 
@@ -214,6 +222,7 @@ class FitRun:
         self._owed = None if memory["owed"] is None else Owed(*memory["owed"])
         self._start(memory["names"])
         self._callbacks.load_memory(memory["callbacks"])
+        self._gauges.load_memory(memory["readings"])
 
     def save(self) -> None:
         """Takes a checkpoint of the run as it has ended."""
@@ -266,7 +275,7 @@ class FitRun:
 
     def _segment(self, segment: Segment) -> bool:
         """Runs the steps of a segment in as few calls as wanted; whether the epoch is over."""
-        loop = self._loop_for(segment)
+        loop = self._loop_for(segment, ())
         if segment.rows > (self.rows or 0):  # not the ragged end of an epoch
             self.graph, self.rows = loop.graphs[0], segment.rows
         if not self._started:
@@ -275,14 +284,22 @@ class FitRun:
             self._start([*sums, *scalars, *validated])
         done = 0
         while done < segment.steps and not self._consensus.ends:
-            n = self._consensus.steps(min(segment.steps - done, loop.capacity, self._limit()))
+            most = min(segment.steps - done, self._limit())
+            n, due = self._gauges.next(self._moment(epoch_end=False), most)
+            running = self._loop_for(segment, due) if due else loop
+            n = self._consensus.steps(min(n, running.capacity))
             if not n:
                 return False
-            begun, traces = time.perf_counter(), loop.traces
-            columns = loop(segment.args, done, n, self._window.sums)
+            begun, traces = time.perf_counter(), running.traces
+            columns = running(segment.args, done, n, self._window.sums)
             if not columns.steps:
                 return False  # a signal came before the first
-            self._pace.add(columns.steps, time.perf_counter() - begun, loop.traces != traces)
+            if not due or columns.steps > 1:  # one step that is read tells nothing of the pace
+                seconds = time.perf_counter() - begun
+                self._pace.add(columns.steps, seconds, running.traces != traces)
+            if due:
+                found = self._readout(due).split(columns.outputs)
+                self._gauges.add(self._position.step + 1, found, self.seconds)
             self._record(columns)
             done += columns.steps
             last = segment.last and done == segment.steps
@@ -299,6 +316,7 @@ class FitRun:
         if self._saver is not None:
             self._saver.start(self)
         self._started = True
+        self._gauges.check(self.steps_per_epoch)
         self._callbacks.start(self)
 
     def _left(self) -> int:
@@ -363,6 +381,7 @@ class FitRun:
         moment = dataclasses.replace(moment, validated=bool(self._validated))
         control = self._callbacks.run(moment, self._report) or Control()
         self._consensus.wish(control.stop)
+        self._gauges.forget(self._callbacks.seen)
         if closes:
             self._window.reset()
         self._owed = None
@@ -406,6 +425,7 @@ class FitRun:
             steps_per_second=1.0 / pace if pace else None,
             run=self,
             epoch_step=self._epoch_step,
+            readings=self._gauges.since(max(since, self.start_step)),
             arrays={name: value for name, value in logs.items() if np.ndim(value) > 1},
         )
 

@@ -14,6 +14,7 @@ from trainer.callbacks.triggers import Every, Trigger
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from trainer.instruments import Instrument, Readings
     from trainer.task import Task
 
 
@@ -158,6 +159,8 @@ class Report:
             the run does not say.
         arrays: what `logs` would hold if it could: values of two axes or more, such as a confusion
             matrix, `val_...` where they are of this step's validation.
+        readings: instrument -> what it has read since this callback was last called; of all
+            callbacks' instruments, and only of those that were due.
     """
 
     step: int
@@ -171,6 +174,7 @@ class Report:
     run: Run
     epoch_step: int | None = None
     arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    readings: Mapping[Instrument, Readings] = dataclasses.field(default_factory=dict)
 
 
 class Callback:
@@ -186,6 +190,11 @@ class Callback:
     @property
     def monitors(self) -> Sequence[str]:
         """Names that reports must carry; a missing one is refused before training starts."""
+        return ()
+
+    @property
+    def instruments(self) -> Sequence[Instrument]:
+        """What is to be read of steps inside the compiled program; see `trainer.instruments`."""
         return ()
 
     def on_train_begin(self, run: Run) -> None:

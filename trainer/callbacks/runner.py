@@ -7,11 +7,14 @@ import difflib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.callbacks.base import Callback, Control, Report, Run
 from trainer.callbacks.keras_callback import KerasCallback, is_keras_callback
 from trainer.callbacks.triggers import NEVER, Moment
+
+if TYPE_CHECKING:
+    from trainer.instruments.base import Instrument
 
 MakeReport = Callable[[int], Report]  # of the steps after the one given
 
@@ -57,6 +60,11 @@ class Callbacks:
     def seen(self) -> int:
         """The last step that every callback has seen; earlier rows are needed no more."""
         return min((e.seen for e in self._entries), default=NEVER)
+
+    @property
+    def instruments(self) -> list[Instrument]:
+        """Those of all callbacks."""
+        return [instrument for e in self._entries for instrument in e.callback.instruments]
 
     def start(self, run: Run) -> None:
         """Checks what the callbacks monitor, then calls each one's `on_train_begin`.

@@ -146,6 +146,12 @@ class At:
         """Due when either is."""
         return AnyOf((self, other))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, At) and self.steps == other.steps
+
+    def __hash__(self) -> int:
+        return hash(self.steps)
+
     def __repr__(self) -> str:
         return f"At({', '.join(map(str, self.steps))})"
 
