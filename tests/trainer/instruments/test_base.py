@@ -53,6 +53,19 @@ def test_sees_what_perturbing_optimizers_move_from(run, read):
             np.testing.assert_allclose(found[step][f"before/{name}"], before, atol=1e-7)
 
 
+def test_replicas_are_read_as_one_device_is(run, read):
+    devices = ["/cpu:0", "/cpu:1"]
+    strategy = tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice("/cpu:0"))
+    one, two = read(Everything(Every(steps=5))), read(Everything(Every(steps=5)))
+    run([one], optimizer=optimizers.SGD(0.5))
+    run([two], optimizer=optimizers.SGD(0.5), strategy=strategy)
+    (want,), (found,) = one.read.values(), two.read.values()
+    assert found.keys() == want.keys() == {5, 10, 15, 20}
+    for step, values in want.items():
+        for name, value in values.items():
+            np.testing.assert_allclose(found[step][name], value, rtol=1e-4, atol=1e-6)
+
+
 class Two(Task):
     """Two optimizers, one of which moves the other's variable too."""
 
