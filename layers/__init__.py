@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from . import activations, initializers, regularizers
 from .activations import Activation, LeakyReLU, PReLU, ReLU, Softmax
-from .attention import MultiHeadAttention
+from .attention import KVCache, MultiHeadAttention
 from .base import Layer
 from .batch_normalization import BatchNormalization
+from .bidirectional import Bidirectional
 from .containers import Residual, Sequential
 from .conv import Conv1D, Conv2D, Conv3D
 from .core import Dense, Flatten, Lambda, Permute, RepeatVector, Rescaling, Reshape
 from .depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
 from .embedding import Embedding
 from .gated import GRU, LSTM
+from .generation import Generator
 from .group_normalization import GroupNormalization, InstanceNormalization
+from .grouped_attention import GroupedQueryAttention
 from .layer_normalization import LayerNormalization, RMSNormalization
 from .pooling import (
     AveragePooling1D,
@@ -29,6 +32,7 @@ from .pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from .positions import PositionEmbedding, RotaryEncoding, SinusoidalEncoding
 from .recurrent import SimpleRNN
 from .regularization import (
     Dropout,
@@ -38,18 +42,20 @@ from .regularization import (
     SpatialDropout1D,
     SpatialDropout2D,
 )
+from .reversible_embedding import ReversibleEmbedding
 from .separable_conv import SeparableConv1D, SeparableConv2D
 from .summary import summary
+from .transformer import CausalTransformer, TransformerBlock
 from .transposed_conv import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 
 __all__ = [
-    "GRU",
-    "LSTM",
     "Activation",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "Bidirectional",
+    "CausalTransformer",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
@@ -63,8 +69,10 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRU",
     "GaussianDropout",
     "GaussianNoise",
+    "Generator",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
@@ -72,7 +80,10 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupedQueryAttention",
     "InstanceNormalization",
+    "KVCache",
+    "LSTM",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -83,19 +94,24 @@ __all__ = [
     "MultiHeadAttention",
     "PReLU",
     "Permute",
+    "PositionEmbedding",
     "RMSNormalization",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
     "Residual",
+    "ReversibleEmbedding",
+    "RotaryEncoding",
     "SeparableConv1D",
     "SeparableConv2D",
     "Sequential",
     "SimpleRNN",
+    "SinusoidalEncoding",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "TransformerBlock",
     "activations",
     "initializers",
     "regularizers",

@@ -1,33 +1,27 @@
-"""Multi-head attention."""
+"""Multi-head attention, over a sequence at once or step by step with a cache."""
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from .activations import masked_softmax, softmax
 from .base import Layer
 from .core import dense, positive_int
+from .dot_product import attend, both_masks, chunked_attention, combine_masks, mix, place_mask
 from .regularization import checked_rate, dropout
 
+FLASH_LENGTH = 1024  # from so many keys on, weights are not kept unless asked for
 
-def attend(q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
-    """Attention weights `softmax(q k' / sqrt(d))`, the softmax in float32.
 
-    Args:
-        q: `[b, q, h, d]`.
-        k: `[b, k, h, d]`.
-        mask: boolean, broadcast to `[b, h, q, k]`; True may be seen. A query that may see nothing
-            gets zero weights.
+class KVCache(NamedTuple):
+    """Keys and values of the places seen so far: `[length, b, h, key_dim]`, `[..., value_dim]`.
 
-    Returns:
-        `[b, h, q, k]`.
+    Time comes first, so that a step writes one row.
     """
-    q = q * tf.cast(1.0 / math.sqrt(q.shape[-1]), q.dtype)
-    scores = tf.einsum("bqhd,bkhd->bhqk", q, k)  # [b, h, q, k]
-    return softmax(scores) if mask is None else masked_softmax(scores, mask)
+
+    keys: tf.Tensor
+    values: tf.Tensor
 
 
 class MultiHeadAttention(Layer):
@@ -40,6 +34,11 @@ class MultiHeadAttention(Layer):
         dropout: rate for the attention weights.
         use_bias: whether the projections have biases.
         output_shape: size of the output's last axis; None means the query's.
+        flash_attention: whether queries are taken by chunks whose weights are not kept; None means
+            where there are 1024 keys or more, and nothing that needs the weights.
+        sliding_window: keys at a distance of so many places and more are not seen.
+        position_encoding: a function of queries or keys `[b, t, h, d]` and their places `[t]`, such
+            as `RotaryEncoding()`.
         kernel_initializer: of the kernels: `[d, h, key_dim]` for query and key, `[e, h, value_dim]`
             for value, `[h, value_dim, output]` for the output.
         bias_initializer: of the biases: `[h, key_dim]`, `[h, value_dim]`, `[output]`.
@@ -62,6 +61,9 @@ class MultiHeadAttention(Layer):
         dropout: float = 0.0,
         use_bias: bool = True,
         output_shape: int | None = None,
+        flash_attention: bool | None = None,
+        sliding_window: int | None = None,
+        position_encoding: Any = None,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
@@ -79,6 +81,21 @@ class MultiHeadAttention(Layer):
         self.output_shape = (
             None if output_shape is None else positive_int("output_shape", output_shape)
         )
+        self.flash_attention = flash_attention
+        self.sliding_window = (
+            None if sliding_window is None else positive_int("sliding_window", sliding_window)
+        )
+        if position_encoding is not None and not callable(position_encoding):
+            raise TypeError(
+                "position_encoding must be a function of heads and places such as "
+                f"layers.RotaryEncoding(), got {position_encoding!r}"
+            )
+        self.position_encoding = position_encoding
+        if flash_attention and dropout:
+            raise ValueError(
+                f"flash_attention=True keeps no weights that dropout={dropout} could act on; use "
+                "one of the two"
+            )
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
         self.seed = seed
@@ -103,9 +120,10 @@ class MultiHeadAttention(Layer):
         d = self.known_axis(query)
         output = self.output_shape or d
         heads, k, v = self.num_heads, self.key_dim, self.value_dim
+        shared = self._key_heads()
         self._project("query", [d, heads, k], [heads, k])
-        self._project("key", [self.known_axis(key), heads, k], [heads, k])
-        self._project("value", [self.known_axis(value), heads, v], [heads, v])
+        self._project("key", [self.known_axis(key), shared, k], [shared, k])
+        self._project("value", [self.known_axis(value), shared, v], [shared, v])
         self._project("output", [heads, v, output], [output])
         self.fix_axes({-1: d})
 
@@ -145,6 +163,8 @@ class MultiHeadAttention(Layer):
         return_attention_scores: bool = False,
         training: bool = False,
         use_causal_mask: bool = False,
+        cache: KVCache | None = None,
+        index: Any = 0,
     ) -> Any:
         """`[b, q, d] -> [b, q, output]`.
 
@@ -159,28 +179,89 @@ class MultiHeadAttention(Layer):
             return_attention_scores: whether the weights `[b, h, q, k]` are returned too.
             training: whether dropout acts.
             use_causal_mask: whether a query sees only keys at its own place and before.
+            cache: keys and values of earlier places. Those of this call are written at `index` and
+                after, and its queries see all up to their own place. The result is then
+                `(output, cache)`.
+            index: the place of the first query, an integer or a scalar tensor.
         """
         value = query if value is None else value
         key = value if key is None else key
         q = self._heads(query, self.query_kernel, self.query_bias)  # [b, q, h, key_dim]
         k = self._heads(key, self.key_kernel, self.key_bias)  # [b, k, h, key_dim]
         v = self._heads(value, self.value_kernel, self.value_bias)  # [b, k, h, value_dim]
+        if self.position_encoding is not None:
+            q, k = (self.position_encoding(x, index + tf.range(tf.shape(x)[1])) for x in (q, k))
         mask = combine_masks(query_mask, value_mask, key_mask, attention_mask)
-        if use_causal_mask:
-            causal = causal_mask(tf.shape(query)[1], tf.shape(key)[1])
-            mask = causal if mask is None else tf.logical_and(mask, causal)
-        weights = attend(q, k, mask)  # [b, h, q, k]
-        seen = weights
-        if training and self.dropout:
-            seen = dropout(weights, self.dropout, self.next_seed(self.seed))
-        mixed = tf.einsum("bhqk,bkhd->bqhd", seen, v)  # [b, q, h, value_dim]
-        shape = tf.shape(query)
-        flat = tf.reshape(mixed, [shape[0], shape[1], self.num_heads * self.value_dim])
-        flat = tf.ensure_shape(flat, [*query.shape[:2], self.num_heads * self.value_dim])
-        kernel = tf.reshape(self.cast(self.output_kernel), [flat.shape[-1], -1])
-        kernel = tf.ensure_shape(kernel, [flat.shape[-1], self.output_kernel.shape[-1]])
-        y = dense(flat, kernel, self.cast(self.output_bias))
-        return (y, weights) if return_attention_scores else y
+        if cache is not None:
+            cache = self._written(cache, k, v, index)
+            k, v = (tf.transpose(x, [1, 0, 2, 3]) for x in cache)
+        k, v = self._for_each_query_head(k), self._for_each_query_head(v)
+        causal = use_causal_mask or cache is not None
+        weights = None
+        if self._flash(q, k, return_attention_scores, training, cache):
+            mixed = chunked_attention(q, k, v, mask=mask, causal=causal, window=self.sliding_window)
+        else:
+            places = [tf.range(tf.shape(x)[1]) for x in (q, k)]
+            start = 0 if cache is None else index
+            seen = place_mask(start + places[0], places[1], causal, self.sliding_window)
+            weights = attend(q, k, both_masks(mask, seen))  # [b, h, q, k]
+            dropped = weights
+            if training and self.dropout:
+                dropped = dropout(weights, self.dropout, self.next_seed(self.seed))
+            mixed = mix(dropped, v)  # [b, q, h, value_dim]
+        y = self._output(mixed, query)
+        results = (y, *([weights] if return_attention_scores else []))
+        results += () if cache is None else (cache,)
+        return results if len(results) > 1 else y
+
+    def new_cache(self, batch: Any, length: int) -> KVCache:
+        """A cache for `length` places of `batch` sequences, in `compute_dtype`."""
+        heads = self._key_heads()
+        return KVCache(
+            tf.zeros([length, batch, heads, self.key_dim], self.compute_dtype),
+            tf.zeros([length, batch, heads, self.value_dim], self.compute_dtype),
+        )
+
+    def _key_heads(self) -> int:
+        """How many heads of keys and values there are."""
+        return self.num_heads
+
+    def _for_each_query_head(self, x: tf.Tensor) -> tf.Tensor:
+        """Keys or values `[b, k, key heads, d]`, repeated to `[b, k, h, d]`."""
+        repeats = self.num_heads // self._key_heads()
+        return x if repeats == 1 else tf.repeat(x, repeats, axis=2)
+
+    def _flash(self, q: tf.Tensor, k: tf.Tensor, scores: bool, training: bool, cache: Any) -> bool:
+        """Whether the weights are not kept."""
+        if self.flash_attention and (scores or cache is not None):
+            wish = "return_attention_scores=True" if scores else "a cache"
+            raise ValueError(
+                f"{self._label()} has flash_attention=True, which does not go with {wish}; make it "
+                "flash_attention=None, which chunks only where it can"
+            )
+        if self.flash_attention is not None:
+            return self.flash_attention
+        needs_weights = scores or cache is not None or (training and self.dropout > 0)
+        known = q.shape[1] is not None and k.shape[1] is not None
+        return known and not needs_weights and k.shape[1] >= FLASH_LENGTH
+
+    def _written(self, cache: KVCache, k: tf.Tensor, v: tf.Tensor, index: Any) -> KVCache:
+        """The cache with keys and values at `index` and after."""
+        rows = (index + tf.range(tf.shape(k)[1]))[:, None]
+        return KVCache(
+            *(
+                tf.tensor_scatter_nd_update(old, rows, tf.transpose(new, [1, 0, 2, 3]))
+                for old, new in zip(cache, (k, v), strict=True)
+            )
+        )
+
+    def _output(self, mixed: tf.Tensor, query: tf.Tensor) -> tf.Tensor:
+        """The output projection: `[b, q, h, value_dim] -> [b, q, output]`."""
+        shape, width = tf.shape(query), self.num_heads * self.value_dim
+        flat = tf.reshape(mixed, [shape[0], shape[1], width])
+        flat = tf.ensure_shape(flat, [*query.shape[:2], width])
+        kernel = tf.reshape(self.cast(self.output_kernel), [width, self.output_kernel.shape[-1]])
+        return dense(flat, kernel, self.cast(self.output_bias))
 
     def _heads(self, x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable | None) -> tf.Tensor:
         """`[b, t, d] -> [b, t, h, k]` as one matrix product."""
@@ -195,30 +276,3 @@ class MultiHeadAttention(Layer):
         shape = tf.shape(x)
         y = tf.reshape(y, [shape[0], shape[1], heads, k])
         return tf.ensure_shape(y, [*x.shape[:2], heads, k])
-
-
-def causal_mask(queries: Any, keys: Any) -> tf.Tensor:
-    """Boolean `[1, 1, q, k]`: True where the key is not after the query."""
-    return (tf.range(queries)[:, None] >= tf.range(keys)[None, :])[None, None]
-
-
-def combine_masks(query: Any, value: Any, key: Any, attention: Any) -> tf.Tensor | None:
-    """All masks that are given, and-ed: boolean, broadcasts to `[b, h, q, k]`; None if none is."""
-    masks = []
-    if query is not None:
-        masks.append(tf.cast(query, tf.bool)[:, None, :, None])
-    masks.extend(tf.cast(m, tf.bool)[:, None, None, :] for m in (value, key) if m is not None)
-    if attention is not None:
-        attention = tf.cast(attention, tf.bool)
-        if attention.shape.rank not in (3, 4):
-            raise ValueError(
-                "attention_mask must have shape [b, q, k] or [b, h, q, k], got shape "
-                f"{attention.shape}"
-            )
-        masks.append(attention if attention.shape.rank == 4 else attention[:, None])
-    if not masks:
-        return None
-    combined = masks[0]
-    for mask in masks[1:]:
-        combined = tf.logical_and(combined, mask)
-    return combined

@@ -139,11 +139,18 @@ CASES = [
     pair("GaussianDropout", "GaussianDropout", VECTORS, 0.4, held=NOISE),
     Case("DropPath", lambda: L.DropPath(0.4, seed=3), SEQUENCE, held=NOISE),
     pair("Embedding", "Embedding", (3, 5), 300, 4, integers=300),
+    pair("ReversibleEmbedding", "ReversibleEmbedding", (3, 5), 300, 4, integers=300),
     pair("SimpleRNN", "SimpleRNN", SEQUENCE, 4, return_sequences=True),
     pair("GRU", "GRU", SEQUENCE, 4, return_sequences=True),
     pair("GRU-before", "GRU", SEQUENCE, 4, reset_after=False, go_backwards=True),
     pair("LSTM", "LSTM", SEQUENCE, 4),
     pair("LSTM-sequences", "LSTM", SEQUENCE, 4, return_sequences=True, use_bias=False),
+    Case(
+        "Bidirectional",
+        lambda: L.Bidirectional(L.LSTM(3, return_sequences=True)),
+        SEQUENCE,
+        lambda: K.Bidirectional(K.LSTM(3, return_sequences=True)),
+    ),
     Case(
         "LSTM-dropout", lambda: L.LSTM(4, dropout=0.3, recurrent_dropout=0.3), SEQUENCE, held=NOISE
     ),
@@ -159,6 +166,31 @@ CASES = [
         lambda: L.MultiHeadAttention(2, 3, dropout=0.3),
         SEQUENCE,
         held=NOISE | BLIND,
+    ),
+    Case(
+        "GroupedQueryAttention",
+        lambda: L.GroupedQueryAttention(3, 4, num_key_value_heads=2, sliding_window=3),
+        SEQUENCE,
+        lambda: _SelfAttention(K.GroupQueryAttention(3, 4, 2, sliding_window=3)),
+        held=BLIND,
+    ),
+    Case("SinusoidalEncoding", L.SinusoidalEncoding, SEQUENCE),
+    Case("RotaryEncoding", L.RotaryEncoding, IMAGE),
+    Case("PositionEmbedding", lambda: L.PositionEmbedding(5), SEQUENCE),
+    Case(
+        "TransformerBlock",
+        lambda: L.TransformerBlock(2, 8, causal=True, dropout=0.2),
+        SEQUENCE,
+        held=NOISE | BLIND,
+    ),
+    Case(
+        "CausalTransformer",
+        lambda: L.CausalTransformer(
+            7, 6, blocks=[L.TransformerBlock(2, 8, causal=True)], positions=L.PositionEmbedding(5)
+        ),
+        (3, 5),
+        integers=7,
+        held=BLIND,
     ),
     Case(
         "Sequential",
