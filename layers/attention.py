@@ -51,6 +51,7 @@ class MultiHeadAttention(Layer):
 
     casts_integers = True
     input_rank = 3
+    _keras_prefix = ""  # of what Keras calls its projections
 
     def __init__(
         self,
@@ -134,7 +135,7 @@ class MultiHeadAttention(Layer):
             for i, name in enumerate(("kernel", "bias")):
                 weight = getattr(self, f"{part}_{name}", None)
                 if weight is not None:
-                    found[f"{part}_dense/vars/{i}"] = weight
+                    found[f"{self._keras_prefix}{part}_dense/vars/{i}"] = weight
         return found
 
     def _project(self, part: str, kernel: list[int], bias: list[int]) -> None:

@@ -33,6 +33,8 @@ class GroupedQueryAttention(MultiHeadAttention):
         name: see `Layer`.
     """
 
+    _keras_prefix = "_"
+
     def __init__(
         self,
         head_dim: int,
