@@ -169,10 +169,13 @@ CASES = [
     ),
     Case(
         "GroupedQueryAttention",
-        lambda: L.GroupedQueryAttention(3, 4, num_key_value_heads=2, sliding_window=3),
+        lambda: L.GroupedQueryAttention(
+            3, 4, num_key_value_heads=2, sliding_window=3, use_bias=False
+        ),
         SEQUENCE,
-        lambda: _SelfAttention(K.GroupQueryAttention(3, 4, 2, sliding_window=3)),
-        held=BLIND,
+        lambda: _SelfAttention(
+            K.GroupQueryAttention(3, 4, 2, sliding_window=3, use_bias=False)
+        ),
     ),
     Case("SinusoidalEncoding", L.SinusoidalEncoding, SEQUENCE),
     Case("RotaryEncoding", L.RotaryEncoding, IMAGE),
