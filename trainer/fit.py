@@ -13,6 +13,7 @@ from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
 from trainer.calls import Call, Goal, Position
 from trainer.checkpoint.session import Session
+from trainer.clock import Clock, TimeSpent
 from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
 from trainer.distribute import Replicas
@@ -20,7 +21,8 @@ from trainer.instruments.base import Instrument
 from trainer.interrupt import Interrupt, Preempted
 from trainer.loop import Loop
 from trainer.programs import Programs
-from trainer.run import FitRun, Validation, Verbs
+from trainer.roles import Validation, Verbs
+from trainer.run import FitRun
 from trainer.task import Task
 
 
@@ -100,6 +102,7 @@ class Fit:
         validation: Validation | None,
         say: Callable[[str], None],
         verbs: Verbs,
+        clock: Clock,
     ) -> None:
         """Trains until the call's goal; a signal ends it with everything kept."""
         position, session = self._position, self._session
@@ -129,6 +132,7 @@ class Fit:
                 saver=session,
                 consensus=Consensus(self._replicas, interrupt),
                 verbs=verbs,
+                clock=clock,
             )
             try:
                 if session is not None and (memory := session.take_memory()) is not None:
@@ -140,7 +144,8 @@ class Fit:
                     say(f"{made} programs traced, compiled and first run in {seconds:.2g} s")
                 run.save()
                 if session is not None:
-                    session.finish()
+                    with clock.during("checkpoint"):
+                        session.finish()
                 if interrupt.wanted:  # it came after the last step
                     raise KeyboardInterrupt
             except KeyboardInterrupt:
@@ -156,6 +161,8 @@ class Fit:
             finally:
                 # The same unless a step failed amid a call, after others that count.
                 position.step = int(self._programs.counter.read_value())
+                call.history.time = TimeSpent(clock.read())
+                say(f"took {call.history.time.line}")
 
     def _goal(self, call: Call, source: Source, steps_per_epoch: int | None) -> Goal:
         goal = call.goal(steps_per_epoch or source.steps_per_epoch)

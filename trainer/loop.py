@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -121,6 +122,17 @@ class Loop:
     def eager_step(self, args: Any, i: int, number: int) -> StepOutput:
         """Makes step `i` of a segment eagerly, as step number `number`; the counter stays."""
         return self._step(self.batch(args, i), tf.constant(number, tf.int64))
+
+    @contextmanager
+    def counting_from(self, step: int) -> Iterator[None]:
+        """While open, steps are numbered from there on; then the counter is what it was."""
+        assert self._counter is not None
+        before = self._counter.read_value()
+        self._counter.assign(step)
+        try:
+            yield
+        finally:
+            self._counter.assign(before)
 
     def trace(self, args: Any) -> tf.Graph:
         """The graph of one step, traced but not run; errors of the step's code come here."""

@@ -42,6 +42,8 @@ class Programs:
         replicas: who runs the steps.
 
     Attributes:
+        task: whose steps are compiled.
+        replicas: who runs the steps.
         counter: the number of updates made, an int64 variable that training advances.
         stop: a bool variable: True ends a running call before its next step.
         choices: verb -> the `Choice` made for it.
@@ -132,7 +134,7 @@ class Programs:
             gradient_norm=self._gradient_norm,
             replicas=self.replicas,
         )
-        new.counter.assign(self.counter)
+        new.counter.assign(self.counter.read_value())
         return new
 
     @property

@@ -6,7 +6,7 @@ import dataclasses
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,62 +14,38 @@ import tensorflow as tf
 from trainer import arguments, state
 from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.runner import Callbacks
-from trainer.callbacks.triggers import NEVER, Moment, Trigger
+from trainer.callbacks.triggers import NEVER, Moment
 from trainer.calls import Call, Goal, Position
+from trainer.clock import Clock
 from trainer.compiling.cost import cost_of
 from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
+from trainer.inspect.replay import Planned
 from trainer.instruments.base import Instrument
 from trainer.instruments.gauges import Gauges
 from trainer.instruments.readout import Readout
 from trainer.loop import Columns, Loop
 from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
+from trainer.roles import Saver, Validation, Verbs
 from trainer.weights.transfer import save_weights
 
 if TYPE_CHECKING:
     from trainer.task import Task
 
 
-class Validation(NamedTuple):
-    """What to validate on, and when.
+class GoodState(NamedTuple):
+    """Where a run can go back to.
 
     Attributes:
-        evaluate: `evaluate(stop)` gives name -> value; None if `stop()` became true meanwhile.
-        when: the trigger.
+        values: path -> value of each variable.
+        sums: what the epoch that was open had summed.
+        epoch: which one it was.
     """
 
-    evaluate: Callable[[Callable[[], bool]], dict[str, Any] | None]
-    when: Trigger
-
-
-class Verbs(NamedTuple):
-    """What the trainer can do besides, for callbacks to ask for at a boundary."""
-
-    predict: Callable[..., Any]
-    export: Callable[[Any], None]
-
-
-class Saver(Protocol):
-    """Takes checkpoints of a run."""
-
-    def start(self, run: FitRun) -> None:
-        """Told of the run before its first boundary; refuses what it cannot do."""
-
-    def next(self, moment: Moment) -> int:
-        """The first step after `moment.step` at which one may be due."""
-        ...
-
-    def due(self, moment: Moment) -> bool:
-        """Whether one is due at this boundary."""
-        ...
-
-    def save(self, moment: Moment, memory: Mapping[str, Any], logs: Mapping[str, float]) -> None:
-        """Takes one: of everything trained and of the run's memory."""
-        ...
-
-    def check(self) -> None:
-        """Raises what went wrong in writing earlier ones."""
+    values: dict[str, tf.Tensor]
+    sums: dict[str, Any]
+    epoch: int
 
 
 class Owed(NamedTuple):
@@ -101,6 +77,7 @@ class FitRun:
         saver: takes the checkpoints, if any.
         consensus: tells whether the run is to end, and how many steps all workers make.
         verbs: what else the trainer can do.
+        clock: counts where the time goes.
     """
 
     def __init__(
@@ -118,6 +95,7 @@ class FitRun:
         saver: Saver | None,
         consensus: Consensus,
         verbs: Verbs,
+        clock: Clock,
     ) -> None:
         self.task = task
         self.names: list[str] = []
@@ -138,6 +116,7 @@ class FitRun:
         self._loop_for, self._readout, self._goal = loop_for, readout, goal
         self._history, self._validation = call.history, validation
         self._saver, self._consensus, self._verbs = saver, consensus, verbs
+        self._clock = clock
         self._callbacks = Callbacks(callbacks)
         self._gauges = Gauges(self._callbacks.instruments)
         self._started = False
@@ -202,6 +181,20 @@ class FitRun:
         for path, variable in state.model_variables(self.task).items():
             variable.assign(snapshot[path])
 
+    def good_state(self) -> GoodState:
+        """Everything trained and what the open epoch has summed, for `rewind`; copies nothing."""
+        return GoodState(self.snapshot(), dict(self._window.sums), self._position.epoch)
+
+    def rewind(self, good: GoodState) -> None:
+        """Puts that back, slots of optimizers too; the steps made since count as undone.
+
+        Their numbers and their batches are used up: training goes on with the next ones. Of the
+        open epoch's sums, theirs are taken out again.
+        """
+        for path, variable in state.variables(self.task).items():
+            variable.assign(good.values[path])
+        self._window.sums = dict(good.sums) if good.epoch == self._position.epoch else {}
+
     # What a checkpoint holds of the run.
 
     def memory(self) -> dict[str, Any]:
@@ -237,6 +230,7 @@ class FitRun:
             KeyboardInterrupt: after Ctrl-C, with everything trained kept.
         """
         failure: BaseException | None = None
+        self._clock.enter("host")
         try:
             self._boundary()  # where a run that is resumed had none any more
             while not (self._goal.reached(self._position) or self._consensus.ends):
@@ -251,7 +245,8 @@ class FitRun:
             raise
         finally:
             if self._started:
-                self._callbacks.finish(self._report, failure)
+                with self._clock.during("callbacks"):
+                    self._callbacks.finish(self._report, failure)
 
     def _over(self) -> bool:
         return bool(self._goal.reached(self._position) or self._consensus.stop)
@@ -262,7 +257,8 @@ class FitRun:
         reader = self._source.reader(position.epoch, position.epoch_step, position.taken)
         try:
             while not self._consensus.ends:
-                segment = reader.take(self._left())
+                with self._clock.during("input"):
+                    segment = reader.take(self._left())
                 if segment is None:  # the stream ended where the last segment did
                     self._refuse_empty()
                     self._end_of_steps(epoch_end=True)
@@ -275,7 +271,8 @@ class FitRun:
 
     def _segment(self, segment: Segment) -> bool:
         """Runs the steps of a segment in as few calls as wanted; whether the epoch is over."""
-        loop = self._loop_for(segment, ())
+        with self._clock.during("compile"):
+            loop = self._loop_for(segment, ())
         if segment.rows > (self.rows or 0):  # not the ragged end of an epoch
             self.graph, self.rows = loop.graphs[0], segment.rows
         if not self._started:
@@ -286,17 +283,17 @@ class FitRun:
         while done < segment.steps and not self._consensus.ends:
             most = min(segment.steps - done, self._limit())
             n, due = self._gauges.next(self._moment(epoch_end=False), most)
-            running = self._loop_for(segment, due) if due else loop
+            with self._clock.during("compile"):
+                running = self._loop_for(segment, due) if due else loop
             n = self._consensus.steps(min(n, running.capacity))
             if not n:
                 return False
-            begun, traces = time.perf_counter(), running.traces
-            columns = running(segment.args, done, n, self._window.sums)
+            if self._callbacks.watches_calls:
+                with self._clock.during("callbacks"):
+                    self._callbacks.before_call(Planned(self, running, segment.args, done, n))
+            columns = self._run_steps(running, segment.args, done, n, due)
             if not columns.steps:
                 return False  # a signal came before the first
-            if not due or columns.steps > 1:  # one step that is read tells nothing of the pace
-                seconds = time.perf_counter() - begun
-                self._pace.add(columns.steps, seconds, running.traces != traces)
             if due:
                 found = self._readout(due).split(columns.outputs)
                 self._gauges.add(self._position.step + 1, found, self.seconds)
@@ -311,13 +308,26 @@ class FitRun:
                 return True
         return False
 
+    def _run_steps(self, loop: Loop, args: Any, first: int, n: int, due: Any) -> Columns:
+        """One compiled call, and how long it took."""
+        begun, traces = time.perf_counter(), loop.traces
+        with self._clock.during("step"):
+            columns = loop(args, first, n, self._window.sums)
+        seconds, compiled = time.perf_counter() - begun, loop.traces != traces
+        if columns.steps and (not due or columns.steps > 1):  # one that is read tells no pace
+            self._pace.add(columns.steps, seconds, compiled)
+        if compiled:
+            self._clock.move(seconds, "step", "compile")
+        return columns
+
     def _start(self, names: Sequence[str]) -> None:
         self.names = list(names)
         if self._saver is not None:
             self._saver.start(self)
         self._started = True
         self._gauges.check(self.steps_per_epoch)
-        self._callbacks.start(self)
+        with self._clock.during("callbacks"):
+            self._callbacks.start(self)
 
     def _left(self) -> int:
         """Steps until the goal or the known end of the epoch."""
@@ -369,7 +379,7 @@ class FitRun:
         if self._validation is not None and (
             self._validation.when.due(moment) or (closes and not epoch_end)
         ):
-            with self._callbacks.evaluating(self):
+            with self._clock.during("validation"), self._callbacks.evaluating(self):
                 values = self._validation.evaluate(lambda: self._consensus.signal is not None)
             if values is None:
                 return  # a signal came; validation is still owed
@@ -379,7 +389,8 @@ class FitRun:
             number = position.epoch if epoch_end else position.epoch + 1
             self._history.add_epoch(number, position.step, self._closed)
         moment = dataclasses.replace(moment, validated=bool(self._validated))
-        control = self._callbacks.run(moment, self._report) or Control()
+        with self._clock.during("callbacks"):
+            control = self._callbacks.run(moment, self._report) or Control()
         self._consensus.wish(control.stop)
         self._gauges.forget(self._callbacks.seen)
         if closes:
@@ -393,7 +404,8 @@ class FitRun:
 
     def _save(self, moment: Moment, logs: Mapping[str, Any]) -> None:
         if self._saver is not None and self._started:
-            self._saver.save(moment, self.memory(), scalars(logs))
+            with self._clock.during("checkpoint"):
+                self._saver.save(moment, self.memory(), scalars(logs))
 
     def _moment(self, epoch_end: bool) -> Moment:
         position = self._position
@@ -427,6 +439,7 @@ class FitRun:
             epoch_step=self._epoch_step,
             readings=self._gauges.since(max(since, self.start_step)),
             arrays={name: value for name, value in logs.items() if np.ndim(value) > 1},
+            time=self._clock.read(),
         )
 
     def _refuse_empty(self) -> None:

@@ -17,6 +17,7 @@ from trainer.callbacks.triggers import Trigger
 from trainer.calls import Position
 from trainer.checkpoint.session import Session
 from trainer.checkpoint.settings import Checkpoint
+from trainer.clock import Clock
 from trainer.compiling.choice import Choice
 from trainer.compiling.settings import VERBS, Jit
 from trainer.data.segment import Source
@@ -26,7 +27,7 @@ from trainer.distribute import Replicas
 from trainer.fit import Fit
 from trainer.metrics.windows import scalars
 from trainer.programs import Programs
-from trainer.run import Validation, Verbs
+from trainer.roles import Validation, Verbs
 from trainer.supervised import Supervised
 from trainer.weights.saved_model import export, servable
 from trainer.weights.transfer import save_weights
@@ -187,6 +188,7 @@ class Trainer:
                 A SystemExit with code 143.
             CheckpointError: no checkpoint could be read or written; see `Checkpoint`.
         """
+        clock = Clock()
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose={verbose!r}; it is 'auto', 0, 1 or 2.")
         asked = arguments.asked(steps, epochs)
@@ -240,6 +242,7 @@ class Trainer:
                     callbacks=with_progress(callbacks, verbose),
                     validation=validation,
                     say=say,
+                    clock=clock,
                     verbs=Verbs(self.predict, self.export),
                 )
         finally:

@@ -14,6 +14,7 @@ from trainer.callbacks.triggers import Every, Trigger
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from trainer.inspect.replay import Planned
     from trainer.instruments import Instrument, Readings
     from trainer.task import Task
 
@@ -138,6 +139,14 @@ class Run(Protocol):
         """Puts the model's weights of a snapshot back."""
         ...
 
+    def good_state(self) -> Any:
+        """Where the run can be taken back to by `rewind`; copies nothing."""
+        ...
+
+    def rewind(self, good: Any) -> None:
+        """Puts all trained state back; steps keep their numbers, and data goes on where it is."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -161,6 +170,7 @@ class Report:
             matrix, `val_...` where they are of this step's validation.
         readings: instrument -> what it has read since this callback was last called; of all
             callbacks' instruments, and only of those that were due.
+        time: where the seconds since fit began went: "step", "input", ... (`trainer.clock.PARTS`).
     """
 
     step: int
@@ -175,6 +185,7 @@ class Report:
     epoch_step: int | None = None
     arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     readings: Mapping[Instrument, Readings] = dataclasses.field(default_factory=dict)
+    time: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 class Callback:
@@ -199,6 +210,12 @@ class Callback:
 
     def on_train_begin(self, run: Run) -> None:
         """Called once per fit, before the first step."""
+
+    def before_call(self, planned: Planned) -> None:
+        """Called before each compiled call, with what it is going to do; see `Planned`.
+
+        Where it is not overridden, it costs nothing.
+        """
 
     def __call__(self, report: Report) -> Control | None:
         """Called when due."""

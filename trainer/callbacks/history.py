@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from trainer.clock import TimeSpent
+
 
 class History:
     """What one call of fit recorded.
@@ -18,6 +20,7 @@ class History:
         epoch: the epochs recorded, counted from 0 as in Keras.
         epoch_steps: the step at which each of them ended.
         stopped: why the run ended before it was asked to, or None.
+        time: where the seconds of this call went, in this process; None while it runs.
     """
 
     def __init__(self) -> None:
@@ -25,6 +28,7 @@ class History:
         self.epoch: list[int] = []
         self.epoch_steps: list[int] = []
         self.stopped: str | None = None
+        self.time: TimeSpent | None = None
         self._columns: dict[str, _Column] = {}
         self._numbers = _Column(np.int64)
 

@@ -14,6 +14,7 @@ from trainer.callbacks.keras_callback import KerasCallback, is_keras_callback
 from trainer.callbacks.triggers import NEVER, Moment
 
 if TYPE_CHECKING:
+    from trainer.inspect.replay import Planned
     from trainer.instruments.base import Instrument
 
 MakeReport = Callable[[int], Report]  # of the steps after the one given
@@ -49,6 +50,23 @@ class Callbacks:
                 raise ValueError(f"callbacks[{i}] ({callback!r}) is in the list twice.")
             keras = is_keras_callback(callback)
             self._entries.append(_Entry(KerasCallback(callback) if keras else callback))
+
+        self._watchers = [
+            e for e in self._entries if type(e.callback).before_call is not Callback.before_call
+        ]
+
+    @property
+    def watches_calls(self) -> bool:
+        """Whether any wants to be told before each compiled call."""
+        return bool(self._watchers)
+
+    def before_call(self, planned: Planned) -> None:
+        """Calls `before_call` of those that have one."""
+        for e in self._watchers:
+            try:
+                e.callback.before_call(planned)
+            except Exception as error:
+                raise CallbackError(_words(e, "before a compiled call", error)) from error
 
     def __iter__(self) -> Iterator[Callback]:
         return (e.callback for e in self._entries)

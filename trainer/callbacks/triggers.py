@@ -126,6 +126,25 @@ class Validated:
         return "Validated()"
 
 
+class EachCall:
+    """Due at every boundary that there is, and the cause of none: about twice a second."""
+
+    def next(self, moment: Moment) -> int:
+        """`NEVER`: it is called when others are, and between."""
+        return NEVER
+
+    def due(self, moment: Moment) -> bool:
+        """Always."""
+        return True
+
+    def __or__(self, other: Trigger) -> AnyOf:
+        """Due at every boundary, and at those that the other causes."""
+        return AnyOf((self, other))
+
+    def __repr__(self) -> str:
+        return "EachCall()"
+
+
 class At:
     """Due once, at each of the given steps."""
 

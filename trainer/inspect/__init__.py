@@ -2,5 +2,6 @@
 
 from trainer.inspect.doctor import doctor
 from trainer.inspect.findings import Diagnosis, Finding
+from trainer.inspect.post_mortem import NaNPostMortem
 
-__all__ = ["Diagnosis", "Finding", "doctor"]
+__all__ = ["Diagnosis", "Finding", "NaNPostMortem", "doctor"]

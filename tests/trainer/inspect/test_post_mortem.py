@@ -1,0 +1,131 @@
+"""Planted faults: the step, the operation, the layer, the line; and the state goes back."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import layers as L
+import optimizers
+from trainer import Trainer
+from trainer.inspect import NaNPostMortem
+
+X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32") + 5.0
+Y = X[:, :1]
+BAD = 45  # a row of batch 5 of 8 rows, which step 6 takes
+
+
+class Log(L.Layer):
+    def call(self, x):
+        return tf.math.log(x)
+
+
+class Root(L.Layer):
+    """Finite forward, infinite backward at 0."""
+
+    def call(self, x):
+        return tf.sqrt(tf.abs(x))
+
+
+class Masked(L.Layer):
+    """Makes -inf at every step, which does no harm."""
+
+    def call(self, x):
+        return tf.where(x > 1e9, tf.math.log(x * 0.0), x)
+
+
+def spoilt(value):
+    x = X.copy()
+    x[BAD, 2] = value
+    return x
+
+
+def trainer(*layers, rate=1e-4, jit=False, **how):
+    model = L.Sequential([*layers, L.Dense(1)])
+    return Trainer(model, loss="mse", optimizer=optimizers.SGD(rate), jit=jit, **how)
+
+
+def fit(made, x, post=None, **how):
+    post = post or NaNPostMortem(None, verbose=0)
+    how = {"batch_size": 8, "shuffle": False, "verbose": 0, "callbacks": [post], **how}
+    return made.fit(x, Y, **how), post.found
+
+
+def weights(made):
+    return [v.numpy() for v in made.task.variables]
+
+
+@pytest.mark.parametrize("jit", [False, "step", "loop"])
+def test_the_log_of_zero(jit, tmp_path):
+    made = trainer(Masked(), Log(), jit=jit)
+    post = NaNPostMortem(tmp_path, verbose=0)
+    history, found = fit(made, spoilt(0.0), post, epochs=3)
+    assert (found.step, found.values, found.data) == (6, ["loss"], [])
+    first = found.births[0]
+    assert (first.op, first.layer, first.phase) == ("Log", "model/layers/1", "forward")
+    assert "test_post_mortem.py" in first.line and "1 -inf of 32 values" in first.made
+    assert found.variables[:2] == ["model/layers/2/kernel", "model/layers/2/bias"]
+    assert history.stopped == "loss is not finite at step 6"
+
+    # The state is that after five steps, to the bit; the batch and it are on disk.
+    plain = trainer(Masked(), Log(), jit=jit)
+    fit(plain, X, steps=5)
+    for a, b in zip(weights(made), weights(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+    batch = np.load(tmp_path / "step_6" / "batch.npz")
+    np.testing.assert_array_equal(batch["batch[0]"], spoilt(0.0)[40:48])
+    saved = np.load(tmp_path / "step_6" / "state.npz")
+    np.testing.assert_array_equal(saved["model.layers.2.kernel"], plain.task.model.layers[2].kernel)
+    assert "Log in model/layers/1" in (tmp_path / "step_6" / "report.txt").read_text()
+
+
+@pytest.mark.parametrize("jit", [False, "step", "loop"])
+def test_a_gradient_that_breaks_while_the_loss_is_finite(jit):
+    """The step that broke the weights is named, not the next, whose loss shows it."""
+    made = trainer(L.Dense(4, use_bias=False), Root(), jit=jit)
+    x = X.copy()
+    x[BAD] = 0.0
+    _, found = fit(made, x)
+    assert found.step == 6
+    first = found.births[0]
+    assert (first.layer, first.phase) == ("model/layers/1", "backward")
+    assert "the loss showed it at step 7" in found.notes[0]
+    assert np.isfinite(np.concatenate([w.ravel() for w in weights(made)])).all()
+
+
+def test_a_learning_rate_that_explodes():
+    _, found = fit(trainer(L.Dense(4), rate=10.0), X, epochs=2)
+    assert found.births and found.births[0].op in ("MatMul", "Square", "SquaredDifference", "Mul")
+    assert any("rising" in note for note in found.notes)
+    assert found.trail[-2] > 1e3 * found.trail[0] and not np.isfinite(found.trail[-1])
+
+
+def test_nan_in_the_data():
+    _, found = fit(trainer(), spoilt(np.nan))
+    assert found.step == 6 and found.data == [
+        "batch[0] has 1 values that are not finite, first in row 5"
+    ]
+    assert found.births == []
+
+
+def test_a_run_that_is_well_is_left_alone(capsys):
+    history, found = fit(trainer(Masked()), X, NaNPostMortem("never"), epochs=2)
+    assert found is None and history.stopped is None
+    assert capsys.readouterr().out == ""
+
+
+def test_what_was_found_is_printed_and_training_can_go_on(capsys):
+    made = trainer(Log())
+    fit(made, spoilt(0.0), NaNPostMortem(None))
+    said = capsys.readouterr().out
+    assert "step 6 broke: loss not finite" in said and "first by Log in model/layers/0" in said
+    history, found = fit(made, X)
+    assert found is None and len(history.steps["loss"]) == 8
+
+
+def test_a_state_that_was_broken_long_before_is_said():
+    made = trainer()
+    made.prepare(X, Y).close()
+    made.task.model.trainable_variables[1].assign([np.nan])
+    _, found = fit(made, X)
+    assert found.variables == ["model/layers/0/bias"]
+    assert "broken before step 0" in found.notes[0]

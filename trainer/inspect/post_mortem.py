@@ -1,0 +1,252 @@
+"""NaNPostMortem: when a loss becomes NaN or infinite, says at which step, where, and why."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.callbacks.base import Callback, Control, Report
+from trainer.callbacks.triggers import EachCall
+from trainer.data.convert import names_of
+from trainer.inspect.births import Birth, births
+from trainer.inspect.replay import Planned, broken_columns, broken_variables
+
+_TRAIL = 10  # steps before the bad one whose loss is told
+_TOLD = 5
+
+
+class Finding(NamedTuple):
+    """What a post-mortem found.
+
+    Attributes:
+        step: number of the step that broke, counted from 1; the state is that before it.
+        values: names of the reported values that were not finite.
+        data: names of the tensors of its batch that were not finite, with the row.
+        births: operations of the step that made NaN or infinity out of numbers, in order, without
+            those that the step before has too.
+        variables: those that it left with NaN or infinity.
+        trail: the loss of the steps up to it.
+        notes: what else is to be said.
+    """
+
+    step: int
+    values: list[str]
+    data: list[str]
+    births: list[Birth]
+    variables: list[str]
+    trail: np.ndarray
+    notes: list[str]
+
+    def __str__(self) -> str:
+        lines = [f"step {self.step:,} broke: {', '.join(self.values)} not finite"]
+        if self.data:
+            lines.append(f"its batch did it: {'; '.join(self.data)}")
+        for birth in self.births[:1]:
+            lines.append(f"first by {birth}")
+        lines += [f"   then by {birth}" for birth in self.births[1:_TOLD]]
+        if self.variables:
+            more = f" and {len(self.variables) - _TOLD} more" if len(self.variables) > _TOLD else ""
+            lines.append(f"it left broken: {', '.join(self.variables[:_TOLD])}{more}")
+        lines.append(f"loss before: {', '.join(f'{x:.4g}' for x in self.trail)}")
+        return "\n".join([*lines, *self.notes])
+
+
+class _Kept(NamedTuple):
+    planned: Planned
+    good: Any
+
+
+class NaNPostMortem(Callback):
+    """Ends a run whose loss or gradient is not finite, and finds out why.
+
+    Before each compiled call (about twice a second) it notes the state, without copying it. When a
+    value that is reported for each step (a loss, or the `gradient_norm` of a trainer that reports
+    it) is NaN or infinite, it goes back to the last good state, makes the steps again as they were
+    compiled until just before the one that broke, and makes that one eagerly, looking at every
+    operation: those that made NaN or infinity out of numbers are named, with the layer, the line
+    and the values they took. Operations that do so in the step before as well (a mask of -inf) are
+    not blamed.
+
+    Training then ends; the model and its optimizer are as they were before the step that broke.
+    The batch, the state and the text are in the folder.
+
+    The state costs no time, but room for one more copy of all variables, and a second for the call
+    before it. An optimizer whose update breaks a variable that takes no part in the loss for more
+    than two calls is beyond it; `Trainer(gradient_norm=True)` tells at once.
+
+    Args:
+        directory: where `step_N/` with batch.npz, state.npz and report.txt is written; None writes
+            nothing.
+        verbose: 1 prints what was found.
+
+    Attributes:
+        found: the `Finding`, None while all is well.
+    """
+
+    when = EachCall()
+
+    def __init__(self, directory: Any = "post_mortem", *, verbose: int = 1) -> None:
+        self.directory = None if directory is None else pathlib.Path(directory)
+        self.verbose = verbose
+        self.found: Finding | None = None
+        self._kept: deque[_Kept] = deque(maxlen=2)
+        self._trail = np.zeros(0)
+
+    def on_train_begin(self, run: Any) -> None:
+        """Forgets earlier fits."""
+        self.found = None
+        self._kept.clear()
+        self._trail = np.zeros(0)
+
+    def before_call(self, planned: Planned) -> None:
+        """Notes the state."""
+        self._kept.append(_Kept(planned, planned.run.good_state()))
+
+    def __call__(self, report: Report) -> Control | None:
+        """Looks at the steps that were made."""
+        broken = broken_columns(report.steps)
+        if not broken or not self._kept:
+            self._trail = np.concatenate([self._trail, _loss(report.steps)])[-_TRAIL:]
+            return None
+        begun = time.perf_counter()
+        first = min(broken.values())
+        numbers = report.steps["step"]
+        last = int(numbers[first]) - 1  # updates before the step whose report is not finite
+        values = [name for name, at in broken.items() if at == first]
+        self.found = self._examine(report, last, values)
+        text = f"{self.found}\n(found in {time.perf_counter() - begun:.1f} s)"
+        if self.directory is not None:
+            text += f"\nbatch and state: {self.directory / f'step_{self.found.step}'}"
+        if self.verbose:
+            print(text, flush=True)
+        self._kept.clear()
+        return Control(stop=f"{values[0]} is not finite at step {self.found.step}")
+
+    def on_train_end(self, report: Report) -> None:
+        """Lets go of what was kept."""
+        self._kept.clear()
+
+    def _examine(self, report: Report, last: int, values: list[str]) -> Finding:
+        run, task = report.run, report.run.task
+        trail = np.concatenate([self._trail, _loss(report.steps)])
+        trail = trail[: len(self._trail) + last + 1 - int(report.steps["step"][0]) + 1]
+        history = trail[-_TRAIL - 1 :]
+        kept = self._last_whole(task, last)
+        if kept is None:
+            oldest = self._kept[0].planned.step
+            before = self._kept[0].good.values
+            return Finding(
+                last + 1,
+                values,
+                [],
+                [],
+                [k for k, v in before.items() if not np.isfinite(_small(v)).all()],
+                history,
+                [
+                    f"the variables were broken before step {oldest:,} already, where the oldest "
+                    "state that was kept stands: Trainer(gradient_norm=True) shows it at once"
+                ],
+            )
+        planned, good = kept
+        i = _first_breaking(planned, good, last - planned.step)
+        batch = planned.batch(i)
+        data, notes = _broken_rows(batch), []
+        innocent = {b[:4] for b in self._of_the_step_before(kept, i)}
+        planned.again(good, i)
+        before = run.good_state()
+        born = [b for b in births(lambda: planned.eagerly(i), task) if b[:4] not in innocent]
+        variables = broken_variables(task)
+        if not variables and not born and not data:
+            notes.append(
+                f"made eagerly the step is finite: it breaks only as compiled ({planned.mode!r})"
+            )
+        run.rewind(before)
+        step = planned.step + i + 1
+        if step <= last:
+            notes.append(f"the loss showed it at step {last + 1:,}")
+        finite = history[np.isfinite(history)]
+        if len(finite) > 1 and finite[-1] > 10 * max(finite.min(), 1e-12):
+            notes.append(
+                "the loss had been rising: a smaller learning rate, a warm-up or clipping may do"
+            )
+        finding = Finding(step, values, data, born, variables, history, notes)
+        if self.directory is not None:
+            _write(self.directory / f"step_{step}", batch, before.values, str(finding))
+        return finding
+
+    def _of_the_step_before(self, kept: _Kept, i: int) -> list[Birth]:
+        """Births in the step before step `i` of a call, which did no harm."""
+        if i == 0:  # it is the last of the call before
+            earlier = [k for k in self._kept if k.planned.step < kept.planned.step]
+            if not earlier:
+                return []
+            kept, i = earlier[-1], kept.planned.step - earlier[-1].planned.step
+        planned = kept.planned
+        planned.again(kept.good, i - 1)
+        return births(lambda: planned.eagerly(i - 1), planned.run.task)
+
+    def _last_whole(self, task: Any, last: int) -> _Kept | None:
+        """The newest state that was kept at or before that step and is finite."""
+        for kept in reversed(self._kept):
+            if kept.planned.step <= last and all(
+                np.isfinite(_small(v)).all() for v in kept.good.values.values()
+            ):
+                return kept
+        return None
+
+
+def _loss(steps: Any) -> np.ndarray:
+    """The column of the loss, or the first there is."""
+    name = "loss" if "loss" in steps else next(k for k in steps if k != "step")
+    return steps[name]
+
+
+def _first_breaking(planned: Planned, good: Any, last: int) -> int:
+    """The first step of a call, up to `last`, after which variables are broken, or `last` itself.
+
+    What is broken stays so, so halving finds it: some ten replays of parts of a call.
+    """
+    low, high = 0, last  # after `low` steps all is whole; `high` is the answer or beyond it
+    planned.again(good, high)
+    if not broken_variables(planned.run.task):
+        return last
+    while high - low > 1:
+        middle = (low + high) // 2
+        planned.again(good, middle)
+        if broken_variables(planned.run.task):
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _broken_rows(batch: Any) -> list[str]:
+    found = []
+    for name, leaf in zip(names_of(batch, "batch"), tf.nest.flatten(batch), strict=True):
+        if leaf.dtype.is_floating:
+            bad = np.argwhere(~np.isfinite(_small(leaf)))
+            if len(bad):
+                row = f", first in row {bad[0][0]}" if bad.shape[1] else ""
+                found.append(f"{name} has {len(bad)} values that are not finite{row}")
+    return found
+
+
+def _small(value: Any) -> np.ndarray:
+    """As float32, which NumPy can look at, whatever the float; whole numbers as they are."""
+    array = np.asarray(value)
+    return array if array.dtype.kind in "biuf" else array.astype(np.float32)
+
+
+def _write(folder: pathlib.Path, batch: Any, values: Any, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    leaves = zip(names_of(batch, "batch"), tf.nest.flatten(batch), strict=True)
+    arrays: dict[str, Any] = {name: _small(leaf) for name, leaf in leaves}
+    np.savez(folder / "batch.npz", **arrays)
+    arrays = {path.replace("/", "."): _small(value) for path, value in values.items()}
+    np.savez(folder / "state.npz", **arrays)
+    (folder / "report.txt").write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,78 @@
+"""Planned: a compiled call that is about to be made, which can be made again from its beginning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer import state
+
+if TYPE_CHECKING:
+    from trainer.loop import Columns, Loop, StepOutput
+    from trainer.run import FitRun, GoodState
+
+
+class Planned:
+    """A compiled call of some steps, as a callback is told before it is made.
+
+    Attributes:
+        run: the run.
+        step: updates made before it.
+        n: steps that it will make.
+    """
+
+    def __init__(self, run: FitRun, loop: Loop, args: Any, first: int, n: int) -> None:
+        self.run, self.step, self.n = run, run.step, n
+        self._loop, self._args, self._first = loop, args, first
+
+    @property
+    def mode(self) -> str:
+        """How it is compiled: "graph", "step" or "loop"."""
+        return self._loop.mode
+
+    def batch(self, i: int) -> Any:
+        """The batch of its step `i`, from 0."""
+        return self._loop.batch(self._args, self._first + i)
+
+    def again(self, good: GoodState, n: int) -> Columns | None:
+        """Goes back to the state at its beginning and makes its first `n` steps as before.
+
+        The number of steps that the run counts stays what it is.
+        """
+        self.run.rewind(good)
+        if n == 0:
+            return None
+        with self._loop.counting_from(self.step):
+            return self._loop(self._args, self._first, n)
+
+    def eagerly(self, i: int) -> StepOutput:
+        """Makes its step `i` eagerly, from the state at hand."""
+        return self._loop.eager_step(self._args, self._first + i, self.step + i)
+
+
+def broken_variables(task: Any) -> list[str]:
+    """Paths of the variables that hold NaN or an infinity."""
+    return [
+        path
+        for path, variable in state.variables(task).items()
+        if variable.dtype.is_floating and not is_finite(variable)
+    ]
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a tensor of floats holds numbers only."""
+    return bool(tf.reduce_all(tf.math.is_finite(value)))
+
+
+def broken_columns(steps: Any) -> dict[str, int]:
+    """Name -> place of the first step whose loss or gradient is not finite, if any is."""
+    named = [k for k in steps if k != "step"]
+    told = [k for k in named if "loss" in k or k.endswith("gradient_norm")] or named
+    found = {}
+    for name in told:
+        bad = ~np.isfinite(steps[name])
+        if bad.any():
+            found[name] = int(np.argmax(bad))
+    return found
