@@ -1,9 +1,11 @@
-"""What a run is handed: validation, who takes checkpoints, what else the trainer can do."""
+"""What a run is handed, and what it hands on: types without code."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import tensorflow as tf
 
 from trainer.callbacks.triggers import Moment, Trigger
 
@@ -50,3 +52,29 @@ class Saver(Protocol):
 
     def check(self) -> None:
         """Raises what went wrong in writing earlier ones."""
+
+
+class GoodState(NamedTuple):
+    """Where a run can go back to.
+
+    Attributes:
+        values: path -> value of each variable.
+        sums: what the epoch that was open had summed.
+        epoch: which one it was.
+    """
+
+    values: dict[str, tf.Tensor]
+    sums: dict[str, Any]
+    epoch: int
+
+
+class Owed(NamedTuple):
+    """What the steps made last still owe: the work of their boundary.
+
+    Attributes:
+        epoch_end: whether an epoch ended there.
+        epoch_step: steps of that epoch.
+    """
+
+    epoch_end: bool
+    epoch_step: int

@@ -6,7 +6,7 @@ import dataclasses
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -27,37 +27,11 @@ from trainer.instruments.readout import Readout
 from trainer.loop import Columns, Loop
 from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
-from trainer.roles import Saver, Validation, Verbs
+from trainer.roles import GoodState, Owed, Saver, Validation, Verbs
 from trainer.weights.transfer import save_weights
 
 if TYPE_CHECKING:
     from trainer.task import Task
-
-
-class GoodState(NamedTuple):
-    """Where a run can go back to.
-
-    Attributes:
-        values: path -> value of each variable.
-        sums: what the epoch that was open had summed.
-        epoch: which one it was.
-    """
-
-    values: dict[str, tf.Tensor]
-    sums: dict[str, Any]
-    epoch: int
-
-
-class Owed(NamedTuple):
-    """What the steps made last still owe: the work of their boundary.
-
-    Attributes:
-        epoch_end: whether an epoch ended there.
-        epoch_step: steps of that epoch.
-    """
-
-    epoch_end: bool
-    epoch_step: int
 
 
 class FitRun:

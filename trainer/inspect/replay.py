@@ -11,7 +11,8 @@ from trainer import state
 
 if TYPE_CHECKING:
     from trainer.loop import Columns, Loop, StepOutput
-    from trainer.run import FitRun, GoodState
+    from trainer.roles import GoodState
+    from trainer.run import FitRun
 
 
 class Planned:
