@@ -42,6 +42,8 @@ class Layer(tf.Module):
 
     Attributes:
         compute_dtype: name of the floating dtype to compute in; may be set at any time.
+        output_dtype: None, or a dtype that floating outputs are cast to; set from outside, on a
+            model whose outputs are compared with float32 data.
         seed_source: None, or a callable that returns an int32 `[2]` seed; set from outside.
             Initial weights and
             random layers draw from it through `next_seed`.
@@ -63,6 +65,7 @@ class Layer(tf.Module):
         super().__init__(name=name or snake_case(type(self).__name__))
         self._trainable = bool(trainable)
         self._compute_dtype = "float32"
+        self.output_dtype: str | None = None
         self.seed_source: Callable[[], Seed] | None = None
         self._built = False
         self._axis_sizes: dict[int, int] = {}
@@ -109,7 +112,8 @@ class Layer(tf.Module):
             if not self._built:
                 self.build(self.build_shape(inputs, args, kwargs))
                 self._built = True
-            return self.call(inputs, *args, **kwargs)
+            outputs = self.call(inputs, *args, **kwargs)
+        return outputs if self.output_dtype is None else _floats_to(self.output_dtype, outputs)
 
     def build_shape(self, inputs: Any, args: Any, kwargs: Any) -> Any:
         """What `build` is told: the shape of the inputs, in their structure."""
@@ -402,6 +406,13 @@ def takes_training(function: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     return any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _floats_to(dtype: str, outputs: Any) -> Any:
+    def one(x: Any) -> Any:
+        return tf.cast(x, dtype) if tf.is_tensor(x) and x.dtype.is_floating else x
+
+    return tf.nest.map_structure(one, outputs)
 
 
 def _is_numbers(tree: list[Any]) -> bool:

@@ -7,7 +7,9 @@ from trainer.compiling.guard import RecompileError
 from trainer.compiling.settings import Jit
 from trainer.context import StepContext
 from trainer.interrupt import Preempted
+from trainer.loss_scale import LossScale
 from trainer.metrics import Metric
+from trainer.precision import Precision
 from trainer.sums import Sums
 from trainer.task import Task
 from trainer.trainer import Trainer
@@ -21,7 +23,9 @@ __all__ = [
     "Every",
     "History",
     "Jit",
+    "LossScale",
     "Metric",
+    "Precision",
     "Preempted",
     "RecompileError",
     "StepContext",

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from trainer import state
+from trainer.distribute import own
 from trainer.gradients import sum_of
 from trainer.update import Update
 
@@ -92,6 +93,107 @@ class Overflow(NamedTuple):
     optimizer: str
 
 
+class Scalers:
+    """The loss scales of a trainer, one for each optimizer of its task.
+
+    Args:
+        settings: how each moves; None: no loss is scaled.
+    """
+
+    def __init__(self, settings: LossScale | None) -> None:
+        self.settings = settings
+        self._found: dict[int, Scaler] = {}
+
+    def build(self, task: Any) -> None:
+        """Makes the scales of optimizers that have none yet, outside of any trace.
+
+        Raises:
+            ValueError: one of Keras's would divide gradients by a scale of its own.
+        """
+        optimizers: dict[str, Any] = {}
+        for path, node in state.walk(task):
+            within = any(path.startswith(f"{outer}/") for outer in optimizers)
+            if state.is_optimizer(node) and not isinstance(node, tf.Variable) and not within:
+                _refuse_own_scale(node)
+                optimizers[path] = node
+        if self.settings is None:
+            return
+        known = {p: v for p, v in state.model_variables(task).items() if v.trainable}
+        for path, optimizer in optimizers.items():
+            if id(optimizer) not in self._found:
+                self._found[id(optimizer)] = Scaler(self.settings, path, known)
+
+    def of(self, optimizer: Any) -> Scaler | None:
+        """The scale of an optimizer, None where no loss is scaled.
+
+        Raises:
+            ValueError: the optimizer cannot be found from the task.
+        """
+        if self.settings is None:
+            return None
+        if id(optimizer) not in self._found:
+            raise ValueError(
+                f"ctx.minimize got the optimizer {optimizer!r}, which is no attribute of the task: "
+                "under float16 each optimizer has a loss scale, which must be built and saved with "
+                "it. Keep it in an attribute of the task (lists and dicts will do)."
+            )
+        return self._found[id(optimizer)]
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """Everything that a checkpoint keeps, by path."""
+        return {
+            f"loss_scale/{scaler.optimizer}/{name}": variable
+            for scaler in self._found.values()
+            for name, variable in scaler.variables.items()
+        }
+
+    @property
+    def overflows(self) -> Overflows:
+        """What overflowed so far."""
+        return Overflows(list(self._found.values()))
+
+
+class Overflows:
+    """Updates that were left out under a loss scale: how many, and by which variables.
+
+    `print(trainer.overflows())` shows a table.
+
+    Attributes:
+        rows: an `Overflow` for each variable and optimizer, the most frequent first.
+        skipped: optimizer's path -> updates left out.
+        forward: optimizer's path -> how many of these had a loss that was not finite itself: no
+            scale helps there.
+        scales: optimizer's path -> the scale of the next update.
+    """
+
+    def __init__(self, scalers: Sequence[Scaler]) -> None:
+        self.rows = sorted((r for s in scalers for r in s.overflows()), key=lambda r: -r.times)
+        self.skipped = {s.optimizer: int(s.skipped) for s in scalers}
+        self.forward = {s.optimizer: int(s.forward) for s in scalers}
+        self.scales = {s.optimizer: float(s.scale) for s in scalers}
+
+    def __str__(self) -> str:
+        if not self.scales:
+            return "the loss is not scaled, so no update is left out"
+        lines = []
+        for path, scale in self.scales.items():
+            line = f"{path}: loss scale {scale:g}, {self.skipped[path]} updates left out"
+            if lost := self.forward[path]:
+                line += f", {lost} of them with a loss that was not finite (no scale helps there)"
+            lines.append(line)
+        if self.rows:
+            width = max(len(row.variable) for row in self.rows)
+            lines.append(f"{'variable':{width}}  {'times':>6} {'first':>8} {'last':>8}  optimizer")
+            lines += [
+                f"{r.variable:{width}}  {r.times:6} {r.first:8} {r.last:8}  {r.optimizer}"
+                for r in self.rows
+            ]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
 class Scaler:
     """The loss scale of one optimizer, in variables that live in the compiled loop.
 
@@ -143,7 +245,7 @@ class Scaler:
 
         def skip() -> tf.Tensor:
             for variable, value in zip(result.variables, result.origin or (), strict=False):
-                state.as_tf(variable).assign(value)
+                own(state.as_tf(variable)).assign(value)
             self._count(result, step)
             if self.settings.dynamic:
                 self._shrink()
@@ -152,29 +254,31 @@ class Scaler:
         return tf.cond(result.finite, apply, skip)
 
     def overflows(self) -> list[Overflow]:
-        """What was counted, the most frequent first."""
+        """What was counted, in the order of the variables."""
         columns = (self.times.numpy(), self.first.numpy(), self.last.numpy())
         rows = [
             Overflow(name, int(times), int(first), int(last), self.optimizer)
             for name, times, first, last in zip(self._names, *columns, strict=True)
         ]
-        return sorted((r for r in rows if r.times), key=lambda r: -r.times)
+        return [row for row in rows if row.times]
 
     def _grow(self) -> None:
-        due = tf.equal(self.streak, self.settings.dynamic_growth_steps - 1)
-        doubled = tf.minimum(2.0 * self.scale, self.settings.maximum)
-        self.scale.assign(tf.where(due, doubled, self.scale))
-        self.streak.assign(tf.where(due, tf.zeros_like(self.streak), self.streak + 1))
+        scale, streak = own(self.scale), own(self.streak)
+        due = tf.equal(streak, self.settings.dynamic_growth_steps - 1)
+        doubled = tf.minimum(2.0 * scale, self.settings.maximum)
+        scale.assign(tf.where(due, doubled, scale))
+        streak.assign(tf.where(due, tf.zeros_like(streak), streak + 1))
 
     def _shrink(self) -> None:
-        self.scale.assign(tf.maximum(0.5 * self.scale, self.settings.minimum))
-        self.streak.assign(0)
+        scale = own(self.scale)
+        scale.assign(tf.maximum(0.5 * scale, self.settings.minimum))
+        own(self.streak).assign(0)
 
     def _count(self, result: Update, step: Any) -> None:
         """Notes which variables it was: only in an update that is left out, so at no cost else."""
-        self.skipped.assign_add(1)
+        own(self.skipped).assign_add(1)
         lost = tf.logical_not(tf.math.is_finite(result.loss.total))
-        self.forward.assign_add(tf.cast(lost, tf.int64))
+        own(self.forward).assign_add(tf.cast(lost, tf.int64))
         hit = [tf.constant(False)] * len(self._names)
         for group in result.sums:
             for variable, gradient in zip(result.variables, group, strict=True):
@@ -184,9 +288,26 @@ class Scaler:
                 bad = tf.logical_not(tf.math.is_finite(sum_of(gradient)))
                 hit[i] = tf.logical_or(hit[i], bad)
         flags, number = tf.stack(hit), tf.cast(step, tf.int64) + 1
-        self.first.assign(tf.where(flags & tf.equal(self.times, 0), number, self.first))
-        self.last.assign(tf.where(flags, number, self.last))
-        self.times.assign_add(tf.cast(flags, tf.int64))
+        times, first, last = own(self.times), own(self.first), own(self.last)
+        first.assign(tf.where(flags & tf.equal(times, 0), number, first))
+        last.assign(tf.where(flags, number, last))
+        times.assign_add(tf.cast(flags, tf.int64))
+
+
+def _refuse_own_scale(optimizer: Any) -> None:
+    """Refuses a Keras optimizer that would divide gradients by what they were not multiplied by."""
+    if hasattr(optimizer, "scale_loss") and hasattr(optimizer, "inner_optimizer"):
+        raise ValueError(
+            f"optimizer={type(optimizer).__name__} keeps a loss scale of its own; pass its "
+            "inner_optimizer, and precision='mixed_float16' to the Trainer, which scales the loss "
+            "(settings: Precision('float16', loss_scale=LossScale(...)))."
+        )
+    if getattr(optimizer, "loss_scale_factor", None) is not None:
+        raise ValueError(
+            f"the optimizer has loss_scale_factor={optimizer.loss_scale_factor}; leave it None and "
+            "pass precision=Precision('float16', loss_scale=...) to the Trainer, which scales the "
+            "loss and divides the gradients."
+        )
 
 
 def _variable(value: Any, dtype: tf.DType, name: str) -> tf.Variable:

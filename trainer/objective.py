@@ -103,6 +103,7 @@ class Objective:
         Each output's loss is averaged over its own elements (Keras's "sum_over_batch_size"), then
         weighted and added; regularisers are added as they are, whatever the batch's size.
         """
+        y_pred = tf.nest.map_structure(_widened, y_pred)
         named = by_name(y_pred, [o.name for o in self.outputs])
         targets = match(y_true, named, "y")
         weights = match_weights(sample_weight, named)
@@ -264,13 +265,20 @@ def call_loss(loss: Any, y_true: Any, y_pred: Any) -> Any:
     """A loss's values before any reduction."""
     if callable(getattr(loss, "call", None)):
         if any(base.__module__.startswith("keras.") for base in type(loss).__mro__):
-            y_true, y_pred = tf.cast(y_true, tf.float32), _cast_keeping_mask(y_pred)
+            y_true, y_pred = tf.cast(y_true, tf.float32), tf.cast(y_pred, tf.float32)
         return loss.call(y_true, y_pred)
     return loss(y_true, y_pred)
 
 
-def _cast_keeping_mask(y_pred: tf.Tensor) -> tf.Tensor:
-    return y_pred if y_pred.dtype == tf.float32 else tf.cast(y_pred, tf.float32)
+def _widened(y_pred: Any) -> Any:
+    """An output in half precision as float32, with what Keras has attached to it."""
+    if not y_pred.dtype.is_floating or y_pred.dtype.size >= 4:
+        return y_pred
+    wide = tf.cast(y_pred, tf.float32)
+    for name, cast in (("_keras_mask", lambda x: x), ("_keras_logits", _widened)):
+        if (attached := getattr(y_pred, name, None)) is not None:
+            setattr(wide, name, cast(attached))
+    return wide
 
 
 def _loss(given: Any) -> Any:

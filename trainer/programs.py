@@ -14,6 +14,7 @@ from trainer import arguments, state
 from trainer.compiling import cost, guard, record, trial
 from trainer.compiling.choice import MODES, SAID, Choice
 from trainer.compiling.settings import Jit
+from trainer.computing import Computing
 from trainer.context import StepContext
 from trainer.data.segment import Segment
 from trainer.distribute import Replica, Replicas
@@ -21,6 +22,7 @@ from trainer.instruments.base import Instrument
 from trainer.instruments.readout import Readout
 from trainer.keeper import Keeper, by_value
 from trainer.loop import Columns, Loop, StepOutput
+from trainer.precision import Precision, widened
 from trainer.random import Seeds, fold, handed
 from trainer.task import Task
 
@@ -40,6 +42,7 @@ class Programs:
         accumulate: parts of a training step.
         gradient_norm: whether steps report it.
         replicas: who runs the steps.
+        precision: what layers compute in; None: as each says itself.
 
     Attributes:
         task: whose steps are compiled.
@@ -49,6 +52,7 @@ class Programs:
         choices: verb -> the `Choice` made for it.
         parts: of a training step: more than `accumulate` where a batch did not fit into memory.
         guard: counts what was traced and compiled.
+        computing: what layers compute in, and the loss scales.
     """
 
     def __init__(
@@ -60,12 +64,14 @@ class Programs:
         accumulate: int,
         gradient_norm: bool,
         replicas: Replicas,
+        precision: Precision | None = None,
     ) -> None:
         self.counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.stop = tf.Variable(False, trainable=False, name="stop")
         self.choices: dict[str, Choice] = {}
         self.parts = accumulate
         self.guard = guard.Guard(jit.programs, jit.strict, self.warn)
+        self.computing = Computing(task, precision, replicas.scope, self.warn)
         self._task = task
         self._jit = jit
         self._seed = seed
@@ -113,7 +119,9 @@ class Programs:
         short = auto and segment.rows < most
         mode = "graph" if short else choice.mode
         loop = self.compiled(verb, fetch, segment.rows, mode, instruments)
-        loop.trace(segment.args)
+        graph = loop.trace(segment.args)
+        if verb == "train":
+            self.computing.look(graph, loop.mode)
         return loop
 
     def plan(
@@ -125,7 +133,7 @@ class Programs:
         return self.choices[verb]
 
     def anew(self, jit: Jit | None = None) -> Programs:
-        """Programs of the same task with nothing compiled yet, and a counter that stands alike."""
+        """Programs of the same task with nothing compiled yet, whose own variables stand alike."""
         new = Programs(
             self._task,
             jit=jit or self._jit,
@@ -133,9 +141,18 @@ class Programs:
             accumulate=self.parts,
             gradient_norm=self._gradient_norm,
             replicas=self.replicas,
+            precision=self.computing.precision,
         )
-        new.counter.assign(self.counter.read_value())
+        if self.computing.scalers.variables:
+            new.computing.build()
+        for name, variable in new.variables.items():
+            variable.assign(self.variables[name].read_value())
         return new
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """What a checkpoint keeps beside the task's own, by name."""
+        return {"step": self.counter, **self.computing.scalers.variables}
 
     @property
     def alone(self) -> bool:
@@ -247,7 +264,7 @@ class Programs:
 
     def snapshot(self) -> Callable[[], None]:
         """Copies everything that a step may change to the host; gives what puts it back."""
-        variables = [*state.variables(self._task).values(), self.counter]
+        variables = [*state.variables(self._task).values(), *self.variables.values()]
         values = [v.numpy() for v in variables]
 
         def put_back() -> None:
@@ -309,7 +326,7 @@ class Programs:
 
         self.trying = True
         try:
-            with state.untouched((self._task, self.counter)):
+            with state.untouched((self._task, self.variables)):
                 choice = trial.measure(
                     {mode: partial(_later, run_in, mode) for mode in MODES},
                     min(segment.steps, _CAPACITY[verb]),
@@ -357,6 +374,8 @@ class Programs:
         the step, whose outputs are then a row.
         """
         task, parts = self._task, self.parts
+        if verb == "train":
+            self.computing.build()
         seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
         running = threading.local()  # each replica is traced by a thread of its own
 
@@ -368,13 +387,14 @@ class Programs:
                 gradient_norm=self._gradient_norm,
                 label=lambda optimizer: arguments.label(task, optimizer),
                 readout=readout,
+                scaler=self.computing.scalers.of,
                 warn=self.warn,
                 replica=replica,
             )
             if readout is not None:
                 readout.begin()
             if verb == "predict":
-                return StepOutput({}, {}, task.predict_step(batch, ctx))
+                return StepOutput({}, {}, widened(task.predict_step(batch, ctx)))
             sums = task.step(batch, ctx) if verb == "train" else task.eval_step(batch, ctx)
             row = () if readout is None else readout.row()
             return StepOutput(arguments.check_sums(sums, task, verb), ctx.scalars, row)
@@ -385,7 +405,7 @@ class Programs:
         step = self.replicas.spread_step(one, self.stop)
 
         def run(batch: Any, number: tf.Tensor) -> StepOutput:
-            with handed(state.modules(task), draw):
+            with self.computing.in_force(), handed(state.modules(task), draw):
                 out = step(batch, number)
             if readout is None:
                 return out

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from trainer import arguments, passes, state
@@ -25,7 +26,9 @@ from trainer.data.source import open_source, open_validation, targets_of
 from trainer.data.split import is_stream, split
 from trainer.distribute import Replicas
 from trainer.fit import Fit
+from trainer.loss_scale import Overflows
 from trainer.metrics.windows import scalars
+from trainer.precision import Precision
 from trainer.programs import Programs
 from trainer.roles import Validation, Verbs
 from trainer.supervised import Supervised
@@ -59,6 +62,8 @@ class Trainer:
         strategy: a `tf.distribute.Strategy` whose replicas share each batch; None: the one whose
             scope is open, or one device. Variables made before are moved into it.
         gradient_norm: whether each step reports the global norm of its gradient.
+        precision: what layers compute in: "float32", "mixed_bfloat16", "mixed_float16", or a
+            `Precision`; None leaves each as it is set. Variables are float32 in all of them.
         checkpoint: a folder, or `Checkpoint(folder, ...)`: training is kept there, and goes on from
             there when the same script is run again.
         seed: of initial weights, shuffling and random layers.
@@ -95,11 +100,13 @@ class Trainer:
         jit: Any = "auto",
         strategy: Any = None,
         gradient_norm: bool = False,
+        precision: str | Precision | None = None,
         checkpoint: Any = None,
         seed: int = 0,
     ) -> None:
         self.accumulate = arguments.whole("accumulate", accumulate, at_least=1)
         self.seed = arguments.whole("seed", seed, at_least=0)
+        self.precision = Precision.of(precision)
         given = {
             "loss": loss,
             "optimizer": optimizer,
@@ -113,7 +120,6 @@ class Trainer:
         self._replicas.adopt(self.task)
         self.history: History | None = None
         self._position = Position()
-        self._building = Building(self.task, self.seed, self.accumulate, self._replicas.scope)
         self.programs = Programs(
             self.task,
             jit=Jit.of(jit, self._replicas.count),
@@ -121,7 +127,10 @@ class Trainer:
             accumulate=self.accumulate,
             gradient_norm=bool(gradient_norm),
             replicas=self._replicas,
+            precision=self.precision,
         )
+        made_in = self.programs.computing.making
+        self._building = Building(self.task, self.seed, self.accumulate, made_in)
         self._session = self._open_session(checkpoint)
         self._fit = Fit(self.task, self.programs, self._position, self._session, self._replicas)
 
@@ -206,7 +215,7 @@ class Trainer:
             class_weight=class_weight,
         )
         held_out = None
-        say = print if verbose else _nothing
+        say = print if verbose else lambda text: None
         try:
             held_out = open_validation(
                 validation_data,
@@ -229,12 +238,8 @@ class Trainer:
                 validation = None
                 if held_out is not None:
                     often = asked.get("epochs", 1)
-                    validation = Validation(
-                        lambda stop: passes.evaluate(
-                            self.task, self.programs, held_out, often, stop
-                        ),
-                        every,
-                    )
+                    evaluate = partial(passes.evaluate, self.task, self.programs, held_out, often)
+                    validation = Validation(evaluate, every)
                 self._fit.run(
                     call,
                     source,
@@ -372,7 +377,12 @@ class Trainer:
     def export(self, path: Any) -> None:
         """Writes a SavedModel for inputs like those built with; see `trainer.weights.export`."""
         model, input_spec = servable(self.task, self._building.specs)
-        export(model, path, input_spec)
+        with self.programs.computing.in_force():
+            export(model, path, input_spec)
+
+    def overflows(self) -> Overflows:
+        """Updates that a loss scale left out, and for which variables; print it for a table."""
+        return self.programs.computing.scalers.overflows
 
     @contextmanager
     def scratch(
@@ -424,6 +434,7 @@ class Trainer:
         )
         try:
             self._building.build("train", source, y, batch_size)
+            self.programs.computing.build()
         except BaseException:
             source.close()
             raise
@@ -434,12 +445,8 @@ class Trainer:
     def _open_session(self, checkpoint: Any) -> Session | None:
         if checkpoint is None:
             return None
-        same = {"seed": self.seed, "accumulate": self.accumulate}
+        same = {"seed": self.seed, "accumulate": self.accumulate, "precision": str(self.precision)}
         return Session(Checkpoint.of(checkpoint), self.task, self.programs, same)
 
     def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Source:
         return open_source(x, y, sample_weight, seed=self.seed, **how)
-
-
-def _nothing(text: str) -> None:
-    """Says nothing."""

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from trainer.run import FitRun
 
 OWN = "_run"  # the path of all that is no variable
-STEP = "step"  # the name of the step counter
 
 
 class Session:
@@ -303,8 +302,8 @@ class Session:
         return call.history.stopped is None and wanted.reached(position)
 
     def _variables(self) -> dict[str, tf.Variable]:
-        found = state.variables(self._task)
-        return {**found, f"{OWN}/{STEP}": self._programs.counter}
+        own = {f"{OWN}/{name}": v for name, v in self._programs.variables.items()}
+        return {**state.variables(self._task), **own}
 
     def _header(self) -> dict[str, Any]:
         versions = {

@@ -108,6 +108,7 @@ class _Probing:
         """A `StepContext` whose optimizers stand still."""
         probe = self
         kwargs["parts"] = 1
+        kwargs["scaler"] = lambda optimizer: None  # nothing is updated, so nothing is left out
 
         class Context(StepContext):
             def minimize(
