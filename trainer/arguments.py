@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -69,6 +69,13 @@ def optimizer(given: Any) -> Any:
             "Keras, a name such as 'adam', or an object that has it."
         )
     return found
+
+
+def say(verbose: Any) -> Callable[[str], None]:
+    """Where `fit` puts its messages: print, or nowhere."""
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"verbose={verbose!r}; it is 'auto', 0, 1 or 2.")
+    return print if verbose else lambda text: None
 
 
 def asked(steps: Any, epochs: Any) -> dict[str, int]:

@@ -198,8 +198,7 @@ class Trainer:
             CheckpointError: no checkpoint could be read or written; see `Checkpoint`.
         """
         clock = Clock()
-        if verbose not in ("auto", 0, 1, 2):
-            raise ValueError(f"verbose={verbose!r}; it is 'auto', 0, 1 or 2.")
+        say = arguments.say(verbose)
         asked = arguments.asked(steps, epochs)
         every = arguments.validation_trigger(validation_freq)
         if validation_split:
@@ -215,7 +214,6 @@ class Trainer:
             class_weight=class_weight,
         )
         held_out = None
-        say = print if verbose else lambda text: None
         try:
             held_out = open_validation(
                 validation_data,
@@ -228,8 +226,7 @@ class Trainer:
                 self._building.build(
                     "evaluate", held_out, y, batch_size, argument="validation_data[1]"
                 )
-            session = self._session
-            with session.open(self._position, say) if session else nullcontext():
+            with self._session.open(self._position, say) if self._session else nullcontext():
                 call = self._fit.enter(x, source, asked, steps_per_epoch)
                 self.history = call.history
                 if call.done:
