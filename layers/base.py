@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import initializers, regularizers
+from .recompute import drawn, recomputed
 from .shown import shown_arguments
 from .tree import collect, own_parts, penalties
 
@@ -44,6 +45,8 @@ class Layer(tf.Module):
         compute_dtype: name of the floating dtype to compute in; may be set at any time.
         output_dtype: None, or a dtype that floating outputs are cast to; set from outside, on a
             model whose outputs are compared with float32 data.
+        recompute: whether activations inside this layer are computed again in the backward pass
+            rather than kept (see `layers.recompute`); False unless set.
         seed_source: None, or a callable that returns an int32 `[2]` seed; set from outside.
             Initial weights and
             random layers draw from it through `next_seed`.
@@ -67,6 +70,7 @@ class Layer(tf.Module):
         self._compute_dtype = "float32"
         self.output_dtype: str | None = None
         self.seed_source: Callable[[], Seed] | None = None
+        self.recompute = False
         self._built = False
         self._axis_sizes: dict[int, int] = {}
         self._regularizers: dict[str, Callable[[Any], Any]] = {}
@@ -112,7 +116,10 @@ class Layer(tf.Module):
             if not self._built:
                 self.build(self.build_shape(inputs, args, kwargs))
                 self._built = True
-            outputs = self.call(inputs, *args, **kwargs)
+            if self.recompute:
+                outputs = recomputed(self.call, inputs, args, kwargs)
+            else:
+                outputs = self.call(inputs, *args, **kwargs)
         return outputs if self.output_dtype is None else _floats_to(self.output_dtype, outputs)
 
     def build_shape(self, inputs: Any, args: Any, kwargs: Any) -> Any:
@@ -160,14 +167,17 @@ class Layer(tf.Module):
         Otherwise it is a stateful draw that obeys `tf.random.set_seed`. `seed`, a layer's own seed
         argument, is mixed in: two layers that differ in it draw differently.
         """
+        return drawn(lambda: self._draw_seed(seed))
+
+    def _draw_seed(self, seed: int | None) -> Seed:
         if self.seed_source is None:
             limits = tf.int32.limits
             return tf.random.uniform([2], limits[0], limits[1], dtype=tf.int32, seed=seed)
-        drawn = tf.cast(self.seed_source(), tf.int32)
+        fresh = tf.cast(self.seed_source(), tf.int32)
         if seed is None:
-            return drawn
+            return fresh
         # By default XLA draws otherwise than plain TensorFlow where a seed has a word below 0.
-        return tf.random.experimental.stateless_fold_in(drawn, seed, alg="philox")
+        return tf.random.experimental.stateless_fold_in(fresh, seed, alg="philox")
 
     def fix_axes(self, sizes: Mapping[int, int]) -> None:
         """Records the axis sizes, `{-1: channels}`, that later inputs must agree with."""

@@ -10,6 +10,7 @@ import tensorflow as tf
 from .base import Layer, Shape
 from .dtypes import at_least_float32
 from .moments import checked_axis, normalize, pooled_moments, positive
+from .recompute import update
 
 
 class BatchNormalization(Layer):
@@ -151,4 +152,4 @@ def move(moving: tf.Variable, value: tf.Tensor, momentum: float, count: tf.Tenso
     """`moving * momentum + value * (1 - momentum)`; as it was where nothing was counted."""
     value = tf.cast(tf.stop_gradient(value), moving.dtype)
     old = tf.convert_to_tensor(moving)
-    moving.assign(tf.where(count > 0, old * momentum + value * (1.0 - momentum), old))
+    update(moving, tf.where(count > 0, old * momentum + value * (1.0 - momentum), old))

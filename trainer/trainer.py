@@ -20,6 +20,7 @@ from trainer.checkpoint.session import Session
 from trainer.checkpoint.settings import Checkpoint
 from trainer.clock import Clock
 from trainer.compiling.choice import Choice
+from trainer.compiling.recompute import mark
 from trainer.compiling.settings import VERBS, Jit
 from trainer.data.segment import Source
 from trainer.data.source import open_source, open_validation, targets_of
@@ -64,6 +65,8 @@ class Trainer:
         gradient_norm: whether each step reports the global norm of its gradient.
         precision: what layers compute in: "float32", "mixed_bfloat16", "mixed_float16", or a
             `Precision`; None leaves each as it is set. Variables are float32 in all of them.
+        recompute: a regular expression: layers whose path in the task matches it as a whole, such
+            as "model/layers/.*", compute their activations again in the backward pass.
         checkpoint: a folder, or `Checkpoint(folder, ...)`: training is kept there, and goes on from
             there when the same script is run again.
         seed: of initial weights, shuffling and random layers.
@@ -101,6 +104,7 @@ class Trainer:
         strategy: Any = None,
         gradient_norm: bool = False,
         precision: str | Precision | None = None,
+        recompute: str | None = None,
         checkpoint: Any = None,
         seed: int = 0,
     ) -> None:
@@ -118,6 +122,7 @@ class Trainer:
         with self._replicas.scope():
             self.task = arguments.task(model_or_task, given, self.accumulate)
         self._replicas.adopt(self.task)
+        mark(self.task, recompute)
         self.history: History | None = None
         self._position = Position()
         self.programs = Programs(
@@ -320,13 +325,10 @@ class Trainer:
         steps: int | None = None,
         sample_weight: Any = None,
         function: str = "train",
-        verbose: bool = True,
     ) -> Choice:
-        """Finds the fastest way of compiling, says what was tried, and remembers it.
+        """Finds the fastest way of compiling as `fit` would, prints what was tried, remembers it.
 
-        `fit`, `evaluate` and `predict` do the same when they begin; here it can be looked at. Steps
-        that are tried are tried on the real state, which is put back. What was recorded for the
-        same program on this machine is not tried again.
+        The state is put back; what is on record for this program and machine is not tried again.
 
         Args:
             x: inputs, or a stream of batches, as in `fit`.
@@ -335,13 +337,9 @@ class Trainer:
             steps: how long a run to plan for; None for a long one.
             sample_weight: `[n]`, as in `fit`.
             function: "train", "evaluate" or "predict".
-            verbose: whether the table is printed.
 
         Returns:
             The `Choice`, with what was tried; `table()` gives it as text.
-
-        Raises:
-            ValueError: `function` is none of the three, or the data does not fit.
         """
         if function not in VERBS:
             raise ValueError(f"function={function!r}; it is one of {', '.join(VERBS)}.")
@@ -353,8 +351,7 @@ class Trainer:
             choice = self.programs.plan(function, source.fetch, segment, steps)
         finally:
             source.close()
-        if verbose:
-            print(choice.table())
+        print(choice.table())
         return choice
 
     def save_weights(self, path: Any) -> None:

@@ -1,0 +1,56 @@
+"""The benchmark of ways of compiling: the verdict is of the measured ratios, and is shown."""
+
+import io
+
+import rich.console
+
+from benchmarks import modes, results
+from benchmarks.peers.ours import Ours
+from benchmarks.workloads import WORKLOADS
+
+
+def _record(**seconds):
+    """Two rounds each, the second twice as slow for all: pairs agree."""
+    record = {
+        "title": "a title",
+        "steps_per_round": 10,
+        "contenders": {
+            name: {"rounds": [s, 2 * s], "first_step_seconds": 1.0, "first_loss": 2.0}
+            for name, s in seconds.items()
+        },
+    }
+    record["contenders"]["auto"]["settings"] = {
+        "plan": {"mode": "step", "reason": "measured", "seconds": 6.0}
+    }
+    return results.summarise(record, modes.AUTO)
+
+
+def _shown(record):
+    out = io.StringIO()
+    modes.show(rich.console.Console(file=out, width=120), "digits", record)
+    return out.getvalue()
+
+
+def test_the_verdict_is_the_best_of_the_forced_ways():
+    record = _record(auto=1.0, graph=2.0, step=0.98, loop=1.5, stream=0.5)
+    best, ahead, noise = modes.verdict(record)
+    assert best == "step"
+    assert abs(ahead - (1 / 0.98 - 1)) < 1e-9
+    assert noise == 0.0
+    assert "the best is step, +2.0% (noise 0.0%) against the choice: within 3%" in _shown(record)
+    assert "its trial took 6.0 s, 1.0% of ten minutes" in _shown(record)
+    assert "NOT within 3%" in _shown(_record(auto=1.0, graph=0.9))
+
+
+def test_every_workload_has_its_number_of_steps():
+    assert set(WORKLOADS) <= set(modes.STEPS)
+
+
+def test_what_could_not_run_says_why():
+    assert "no MNIST" in _shown({"title": "t", "skipped": "no MNIST"})
+
+
+def test_the_contender_plans_and_streams():
+    """The settings are those that the peer reads."""
+    assert {"jit", "plan", "stream"} == {key for one in modes.MODES.values() for key in one}
+    assert "`plan`" in Ours.__doc__ and "`stream`" in Ours.__doc__
