@@ -9,10 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from trainer import gradients, state, update
-from trainer.distribute import ALONE, Replica
 from trainer.instruments.readout import Readout
 from trainer.loss_scale import Scaler
 from trainer.random import Seeds
+from trainer.replica import ALONE, Replica
 from trainer.sums import Sums
 
 
@@ -29,6 +29,7 @@ class StepContext:
         readout: what reads the updates; None on the steps at which nothing is to be read.
         warn: called with a message that should be said once per run.
         replica: the replica that runs the step.
+        compiled: calls what is to be compiled by itself, before and after replicas exchange.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class StepContext:
         readout: Readout | None = None,
         warn: Callable[[str], None] = lambda message: None,
         replica: Replica = ALONE,
+        compiled: Callable[[Callable[[], Any]], Any] = update.as_it_is,
     ) -> None:
         self.scalars: dict[str, tf.Tensor] = {}
         self._seeds = seeds
@@ -52,6 +54,7 @@ class StepContext:
         self._readout = readout
         self._warn = warn
         self._replica = replica
+        self._compiled = compiled
 
     def minimize(
         self,
@@ -99,7 +102,8 @@ class StepContext:
                 self._parts,
                 self._seeds,
                 scale=scale,
-                reduce=self._replica.sum,
+                replica=self._replica,
+                compiled=self._compiled,
             )
 
         before = [] if self._readout is None else self._readout.before(variables)
@@ -109,12 +113,13 @@ class StepContext:
             self._warn(f"no gradient reaches {names}; these variables stay as they are")
         if self._gradient_norm:
             self.scalars[f"{prefix}gradient_norm"] = gradients.global_norm(result.gradients)
-        if scaler is None:
-            self._replica.update(optimizer, _apply, result)
-        else:
-            apply = partial(scaler.apply_if_finite, step=self._seeds.step)
+        apply = _apply if scaler is None else partial(scaler.apply_if_finite, step=self._seeds.step)
+        skipped = self._replica.update(
+            optimizer, lambda *given: self._compiled(lambda: apply(*given)), result
+        )
+        if scaler is not None:
             self.scalars[f"{prefix}loss_scale"] = scale
-            self.scalars[f"{prefix}skipped"] = self._replica.update(optimizer, apply, result)
+            self.scalars[f"{prefix}skipped"] = skipped
         if self._readout is not None:
             self._readout.after(label, result.variables, result.gradients, before)
         loss = self._replica.share(result.loss)
@@ -165,12 +170,18 @@ class StepContext:
         """The rows of all replicas, `[m, ...] -> [M, ...]`, in the order of the batch.
 
         Gradients flow back to the replica whose rows they are, so that a contrastive loss may take
-        all of them as candidates.
+        all of them as candidates; this replica's own begin at `first_row`. Within `minimize`, they
+        are the rows of the part at hand.
 
         Args:
-            x: the replica's own rows, or a multiple of them (two views of each example, say).
+            x: one row for each of the replica's own examples.
         """
         return self._replica.gather(x)
+
+    @property
+    def first_row(self) -> int:
+        """The row of what `gather` gives at which this replica's own begin."""
+        return self._replica.first_row
 
 
 def _apply(optimizer: Any, result: update.Update) -> None:

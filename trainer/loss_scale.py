@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from trainer import state
-from trainer.distribute import own
 from trainer.gradients import sum_of
+from trainer.replica import own
 from trainer.update import Update
 
 
@@ -169,9 +169,9 @@ class Overflows:
 
     def __init__(self, scalers: Sequence[Scaler]) -> None:
         self.rows = sorted((r for s in scalers for r in s.overflows()), key=lambda r: -r.times)
-        self.skipped = {s.optimizer: int(s.skipped) for s in scalers}
-        self.forward = {s.optimizer: int(s.forward) for s in scalers}
-        self.scales = {s.optimizer: float(s.scale) for s in scalers}
+        self.skipped = {s.optimizer: int(s.skipped.numpy()) for s in scalers}
+        self.forward = {s.optimizer: int(s.forward.numpy()) for s in scalers}
+        self.scales = {s.optimizer: float(s.scale.numpy()) for s in scalers}
 
     def __str__(self) -> str:
         if not self.scales:

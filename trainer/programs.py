@@ -10,20 +10,21 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from trainer import arguments, state
+from trainer import arguments, state, update
 from trainer.compiling import cost, guard, record, trial
 from trainer.compiling.choice import MODES, SAID, Choice
 from trainer.compiling.settings import Jit
 from trainer.computing import Computing
 from trainer.context import StepContext
 from trainer.data.segment import Segment
-from trainer.distribute import Replica, Replicas
+from trainer.distribute import Replicas
 from trainer.instruments.base import Instrument
 from trainer.instruments.readout import Readout
 from trainer.keeper import Keeper, by_value
 from trainer.loop import Columns, Loop, StepOutput
 from trainer.precision import Precision, widened
 from trainer.random import Seeds, fold, handed
+from trainer.replica import Replica
 from trainer.task import Task
 
 _CAPACITY = {"train": 2048, "evaluate": 512, "predict": 16}  # steps of one call at most
@@ -227,14 +228,20 @@ class Programs:
         """The loop of a verb for batches of so many rows, made once."""
         parts = self.parts if verb == "train" else 1
         key = (verb, fetch, rows, mode, parts, instruments)
+        # Replicas exchange sums amid the step, so it is what lies between that XLA compiles.
+        between = mode == "step" and self.replicas.count > 1
         if key not in self._loops:
             self._loops[key] = Loop(
-                self.step(verb, readout=self.readout(instruments) if instruments else None),
+                self.step(
+                    verb,
+                    readout=self.readout(instruments) if instruments else None,
+                    compiled=update.by_xla if between else update.as_it_is,
+                ),
                 fetch,
                 rows,
                 counter=self.counter if verb == "train" else None,
                 stop=self.stop,
-                mode=mode,
+                mode="graph" if between else mode,
                 capacity=_READ if instruments else _CAPACITY[verb],
                 owner=Keeper(self, verb, fetch, rows, mode, parts, instruments),
             )
@@ -367,13 +374,16 @@ class Programs:
         verb: str,
         context: Callable[..., StepContext] = StepContext,
         readout: Readout | None = None,
+        compiled: Callable[[Callable[[], Any]], Any] = update.as_it_is,
     ) -> Callable[[Any, tf.Tensor], StepOutput]:
         """What one step of a verb is, as a function of the batch and the step's number.
 
         It may be called eagerly too. `context` makes what the step is handed; a `readout` reads
-        the step, whose outputs are then a row.
+        the step, whose outputs are then a row. `compiled` compiles what the step does between
+        exchanges of the replicas.
         """
-        task, parts = self._task, self.parts
+        task = self._task
+        parts = self.parts if verb == "train" else 1
         if verb == "train":
             self.computing.build()
         seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
@@ -390,6 +400,7 @@ class Programs:
                 scaler=self.computing.scalers.of,
                 warn=self.warn,
                 replica=replica,
+                compiled=compiled,
             )
             if readout is not None:
                 readout.begin()
@@ -402,7 +413,9 @@ class Programs:
         def draw() -> tf.Tensor:
             return running.seeds.next()
 
-        step = self.replicas.spread_step(one, self.stop)
+        step = self.replicas.spread_step(
+            one, self.stop, parts, full=lambda: self._rows.get(verb, 0)
+        )
 
         def run(batch: Any, number: tf.Tensor) -> StepOutput:
             with self.computing.in_force(), handed(state.modules(task), draw):

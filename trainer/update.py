@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from trainer import gradients, state
 from trainer.random import Seeds
+from trainer.replica import ALONE, Replica
 from trainer.sums import Sums
 
 
@@ -44,6 +45,25 @@ class Update(NamedTuple):
     origin: list[tf.Tensor] | None = None
 
 
+def as_it_is(fn: Callable[[], Any]) -> Any:
+    """Calls a function and compiles nothing."""
+    return fn()
+
+
+def by_xla(fn: Callable[[], Any]) -> Any:
+    """Calls a function that XLA compiles; it runs in a replica of several."""
+    try:
+        return tf.function(fn, jit_compile=True, autograph=False)()
+    except RuntimeError as error:
+        if "merge_call" not in str(error):
+            raise
+        raise ValueError(
+            "jit='step' compiles each replica's gradients by XLA, and the model exchanges values "
+            "with other replicas amid them (ctx.sum, ctx.gather, a synchronized "
+            "BatchNormalization): use jit=False."
+        ) from error
+
+
 def accumulate(
     loss_fn: Callable[[Any], Any],
     batch: Any,
@@ -52,7 +72,8 @@ def accumulate(
     seeds: Seeds,
     *,
     scale: tf.Tensor | None = None,
-    reduce: Callable[[Any], Any] = lambda sums: sums,
+    replica: Replica = ALONE,
+    compiled: Callable[[Callable[[], Any]], Any] = as_it_is,
 ) -> Update:
     """Gradients of the mean loss over `batch`, taken in `parts` parts.
 
@@ -67,7 +88,8 @@ def accumulate(
         seeds: whose numbering each part shares.
         scale: what the loss is multiplied by while gradients are taken, a float32 scalar; then
             the update says whether they are finite.
-        reduce: adds a nest of sums over replicas: (gradients per distinct count, those counts).
+        replica: adds the sums, gradients per distinct count and those counts, over replicas.
+        compiled: calls a function; with XLA where the step is compiled around the reduction.
     """
     variables = list(variables)
     if not variables:
@@ -87,7 +109,7 @@ def accumulate(
         del tape
         return grads, groups, extras
 
-    grads, groups, extras = _over_parts(one, batch, parts, seeds)
+    grads, groups, extras = compiled(lambda: _over_parts(one, batch, parts, seeds, replica))
     unreached = [
         state.name_of(variable)
         for variable, *found in zip(variables, *grads, strict=True)
@@ -99,7 +121,7 @@ def accumulate(
             "...): the loss does not depend on them. Compute it from the model's output with "
             "differentiable operations, inside loss_fn."
         )
-    grads, groups = reduce((grads, groups))
+    grads, groups = replica.sum((grads, groups))
     finite = None if scale is None else gradients.all_finite([g for group in grads for g in group])
     factors = [_one_over(group.count, scale) for group in groups]
     merged = [_mean_gradient(per_group, factors) for per_group in zip(*grads, strict=True)]
@@ -197,38 +219,47 @@ def _mean_gradient(per_group: Sequence[Any], factors: Sequence[tf.Tensor]) -> An
 
 
 def _over_parts(
-    one: Callable[[Any], Any], batch: Any, parts: int, seeds: Seeds
+    one: Callable[[Any], Any], batch: Any, parts: int, seeds: Seeds, replica: Replica
 ) -> tuple[Any, Any, Any]:
     """Adds `one(part)` over the parts of a batch; the last part may be shorter."""
     if parts == 1:
         return one(batch)
-    rows = _rows(batch)
-    part_rows = -(-rows // parts)
-    whole, rest = divmod(rows, part_rows)
+    part_rows, whole, rest = replica.cut(_rows(batch), parts)
     stacked = _map_rows(
         lambda x: tf.reshape(x[: whole * part_rows], [whole, part_rows, *x.shape[1:]]), batch
     )
-    with seeds.part(0):
+    with seeds.part(0), replica.part(0):
         first = one(_map_rows(lambda x: x[0], stacked))
     # None, and sparse gradients (dense from here on), keep their places outside the loop.
     flat = [None if x is None else tf.convert_to_tensor(x) for x in tf.nest.flatten(first)]
 
-    def more(part: Any, index: Any, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        with seeds.part(index):
+    def more(part: Any, index: Any, kind: int, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        with seeds.part(index), replica.part(kind):
             new = tf.nest.flatten(one(part))
         present = [tf.convert_to_tensor(x) for x in new if x is not None]
         return [a + b for a, b in zip(sums, present, strict=True)]
 
     sums = [x for x in flat if x is not None]
+
+    def turn(i: Any, *sums: tf.Tensor) -> tuple[Any, ...]:
+        return i + 1, *more(_map_rows(lambda x: tf.gather(x, i), stacked), i, 0, sums)
+
     if whole > 1:
-        _, *sums = tf.while_loop(
-            lambda i, *_: i < whole,
-            lambda i, *s: (i + 1, *more(_map_rows(lambda x: tf.gather(x, i), stacked), i, s)),
-            [tf.constant(1), *sums],
-            parallel_iterations=1,
-        )
+        try:
+            _, *sums = tf.while_loop(
+                lambda i, *_: i < whole,
+                turn,
+                [tf.constant(1), *sums],
+                parallel_iterations=1,
+            )
+        except RuntimeError as error:
+            # Replicas that exchange something within a part cannot do so within a loop.
+            if "merge_call" not in str(error):
+                raise
+            for i in range(1, whole):
+                _, *sums = turn(i, *sums)
     if rest:
-        sums = more(_map_rows(lambda x: x[whole * part_rows :], batch), whole, sums)
+        sums = more(_map_rows(lambda x: x[whole * part_rows :], batch), whole, -1, sums)
     seeds.parts_done()
     added = iter(sums)
     return tf.nest.pack_sequence_as(first, [None if x is None else next(added) for x in flat])

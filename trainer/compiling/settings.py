@@ -47,11 +47,11 @@ class Jit:
     def of(cls, given: Any, replicas: int = 1) -> Jit:
         """What a trainer was given: settings, or a mode."""
         made = given if isinstance(given, Jit) else cls(given)
-        forced = [mode for mode in made._modes.values() if mode in ("step", "loop")]
-        if replicas > 1 and forced:
+        if replicas > 1 and "loop" in made._modes.values():
             raise ValueError(
-                f"jit={forced[0]!r} with {replicas} replicas: XLA cannot compile what adds up "
-                "their gradients; use jit='auto' or jit=False."
+                f"jit='loop' with {replicas} replicas: they exchange gradients in every step, "
+                "which XLA cannot compile. Use jit='step', which compiles what lies between, or "
+                "jit=False."
             )
         return made
 

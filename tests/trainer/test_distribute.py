@@ -1,0 +1,37 @@
+"""Strategies: which is used, which is refused, and what workers say to each other."""
+
+import pytest
+import tensorflow as tf
+
+import layers
+from trainer import Trainer, distribute
+from trainer.distribute import Replicas
+
+
+@pytest.fixture(scope="module")
+def two():
+    names = [d.name for d in tf.config.list_logical_devices("CPU")[:2]]
+    return tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
+
+
+def test_the_strategy_whose_scope_is_open_is_used(two):
+    assert Replicas().count == 1
+    assert not Replicas().spread
+    with two.scope():
+        assert Replicas().strategy is two
+    assert not Replicas(tf.distribute.OneDeviceStrategy("CPU:0")).spread
+
+
+def test_one_worker_agrees_with_itself(two):
+    replicas = Replicas(two)
+    assert (replicas.workers, replicas.worker, replicas.fewest(5)) == (1, 0, 5)
+    assert replicas.agree(1.0, 2.0).tolist() == [[1.0, 2.0]]
+    assert distribute.worker_index(two) == 0
+
+
+def test_what_cannot_be_exact_is_refused(two):
+    with pytest.raises(TypeError, match=r"a tf\.distribute\.Strategy"):
+        Replicas("mirrored")
+    model = layers.Dense(1)
+    with pytest.raises(ValueError, match="jit='loop' with 2 replicas"):
+        Trainer(model, loss="mse", optimizer="sgd", strategy=two, jit="loop")

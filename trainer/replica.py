@@ -1,0 +1,266 @@
+"""Replica: one of those that share a batch, and what it does together with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from trainer import state
+
+_SMALL = 1024  # numbers
+
+
+class Replica:
+    """The running replica, and what it does together with the others.
+
+    Args:
+        count: how many replicas there are.
+        index: which one this is, from 0.
+        split: how the batch is shared out.
+        options: how tensors travel.
+    """
+
+    def __init__(
+        self, count: int = 1, index: int = 0, split: Split | None = None, options: Any = None
+    ) -> None:
+        self.count, self.index = count, index
+        self._parts = split.parts if split else ()
+        self._options = options
+        self._part: int | None = None
+
+    @property
+    def shares(self) -> bool:
+        """Whether this replica has only a part of the rows."""
+        return bool(self._parts)
+
+    def cut(self, rows: int, parts: int) -> tuple[int, int, int]:
+        """How so many rows are taken in parts: (rows of a part, such parts, rows that are left)."""
+        own = [sizes[self.index] for sizes in self._parts]
+        if len(own) > 1 and rows == sum(own):
+            whole = self._parts.count(self._parts[0])
+            return own[0], whole, sum(own[whole:])
+        each = -(-rows // parts)
+        return each, *divmod(rows, each)
+
+    @contextmanager
+    def part(self, number: int) -> Iterator[None]:
+        """While open, this part of the batch is at hand, and `gather` gathers its rows."""
+        before, self._part = self._part, number
+        try:
+            yield
+        finally:
+            self._part = before
+
+    def sum(self, tree: Any) -> Any:
+        """A nest of tensors added over the replicas' shares, the same on each; differentiable.
+
+        None stays None. Where each replica has the whole batch, it is the sum over one of them.
+        """
+        if self.count == 1:
+            return tree
+        every = tf.nest.flatten(tree)
+        flat = [x for x in every if x is not None]
+        small = [i for i, x in enumerate(flat) if _is_small(x)]
+        packs: dict[tf.DType, list[int]] = {}
+        for i in small:
+            packs.setdefault(flat[i].dtype, []).append(i)
+        packed = [_pack([flat[i] for i in members]) for members in packs.values()]
+        large = [i for i in range(len(flat)) if i not in small]
+        reduced = self._all_reduce([*packed, *(flat[i] for i in large)])
+        found = dict(zip(large, reduced[len(packed) :], strict=True))
+        for vector, members in zip(reduced, packs.values(), strict=False):
+            parts = _unpack(vector, [flat[i].shape for i in members])
+            found.update(zip(members, parts, strict=True))
+        left = iter(found[i] for i in range(len(flat)))
+        return tf.nest.pack_sequence_as(tree, [None if x is None else next(left) for x in every])
+
+    @property
+    def first_row(self) -> int:
+        """The row of what `gather` gives at which this replica's own begin."""
+        at_hand = self._at_hand()
+        if len(at_hand) > 1:
+            raise ValueError(
+                "ctx.first_row: the batch is taken in parts, each shared out by itself, so that a "
+                "replica's rows of it are not in one piece; ask within loss_fn, for the part's."
+            )
+        return sum(at_hand[0][: self.index]) if at_hand else 0
+
+    def gather(self, x: tf.Tensor) -> tf.Tensor:
+        """The rows of all replicas in the order of the batch; gradients flow back to their owner.
+
+        Args:
+            x: `[m, ...]`, where m is this replica's rows of the batch, or of the part at hand.
+        """
+        parts = self._at_hand()
+        if not parts:
+            return x
+        own = [sizes[self.index] for sizes in parts]
+        if x.shape[0] != sum(own):
+            raise ValueError(
+                f"ctx.gather takes one row for each of this replica's examples, [{sum(own)}, ...], "
+                f"and got shape {x.shape}. Gather before rows are selected, and several views of "
+                "the examples one by one; where a step takes its batch in parts, each must have at "
+                "least as many rows as there are replicas."
+            )
+        # Zeros where others have rows: added, and differentiated, this is a gather.
+        spans = tf.split(x, own) if len(own) > 1 else [x]
+        padded = [_among(x, sizes, self.index) for x, sizes in zip(spans, parts, strict=True)]
+        return self._all_reduce([tf.concat(padded, 0) if len(padded) > 1 else padded[0]])[0]
+
+    def _at_hand(self) -> Sequence[Sequence[int]]:
+        """Rows of each replica, of the part at hand or of all parts of the batch."""
+        whole = self._part is None or len(self._parts) < 2
+        return self._parts if whole else [self._parts[self._part]]  # type: ignore[index]
+
+    def all_rows(self, x: tf.Tensor) -> tf.Tensor:
+        """As `gather`, of any dtype and without gradients, for a batch in one part."""
+        if not self.shares:
+            return x
+        gathered = tf.distribute.get_replica_context().all_gather(x, axis=0)
+        return tf.ensure_shape(gathered, [sum(self._parts[0]), *x.shape[1:]])
+
+    def share(self, tree: Any) -> Any:
+        """This replica's equal share of numbers that all of them have: `sum` gives them back."""
+        if not self.shares:
+            return tree
+        return tf.nest.map_structure(lambda x: x / self.count, tree)
+
+    def update(self, optimizer: Any, fn: Callable[[Any, Any], Any], result: Any) -> Any:
+        """`fn(optimizer, result)`, where `result` is the same on all replicas.
+
+        An optimizer that says `updates_own_copies` (ours do) runs on every replica, on its own
+        copies; any other runs once, outside of the replicas, and what it assigns goes to all.
+
+        Args:
+            optimizer: updates `result.variables`.
+            fn: changes variables; gives a tensor or None.
+            result: an `Update`.
+        """
+        own = getattr(optimizer, "updates_own_copies", False)
+        if own or not any(_distributed(v) for v in result.variables):
+            return fn(optimizer, result)
+        variables = result.variables
+
+        def once(strategy: Any, result: Any) -> Any:
+            first = tf.nest.map_structure(
+                lambda x: strategy.experimental_local_results(x)[0], result
+            )
+            return fn(optimizer, first._replace(variables=variables))
+
+        context = tf.distribute.get_replica_context()
+        return context.merge_call(once, args=(result._replace(variables=[]),))
+
+    def _all_reduce(self, tensors: list[Any]) -> list[Any]:
+        op = tf.distribute.ReduceOp.SUM if self.shares else tf.distribute.ReduceOp.MEAN
+        context = tf.distribute.get_replica_context()
+        found: list[Any] = [None] * len(tensors)
+        # TensorFlow keeps int32 on the host, and takes a list only where all of it is in one place.
+        for on_host in (False, True):
+            members = [i for i, x in enumerate(tensors) if (x.dtype == tf.int32) == on_host]
+            if members:
+                added = context.all_reduce(op, [tensors[i] for i in members], self._options)
+                for i, value in zip(members, added, strict=True):
+                    found[i] = value
+        return found
+
+
+ALONE = Replica()
+
+
+class Split(NamedTuple):
+    """How the rows of a batch are shared out, in order and as evenly as they go.
+
+    A batch that is taken in parts is shared out part by part, so that what depends on the rows of
+    a part (statistics of a batch, candidates of a contrastive loss) sees those it sees on one
+    device. Parts with fewer rows than replicas cannot be: a full batch is then shared as one. The
+    short batch that ends an epoch is computed whole by each replica then, and also if it has
+    fewer rows than there are replicas: none ever computes on nothing.
+
+    Attributes:
+        parts: rows of each replica, for each part; empty where each has the whole batch.
+    """
+
+    parts: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, batch: Any, count: int, parts: int = 1, full: int = 0) -> Split:
+        """The split of a batch over so many replicas; full batches have `full` rows."""
+        found = {x.shape[0] for x in tf.nest.flatten(batch) if x.shape.rank}
+        if len(found) != 1 or None in found:
+            raise ValueError(
+                f"replicas share a batch by rows, but its tensors have {sorted(map(str, found))} "
+                "rows; every tensor that has axes must have the examples along the first."
+            )
+        rows = found.pop()
+        if count == 1 or rows < count:
+            return cls(())
+        part = -(-rows // parts)
+        sizes = [part] * (rows // part) + [rows % part] * (rows % part > 0)
+        if min(sizes) < count:
+            if rows < full:
+                return cls(())
+            sizes = [rows]
+        return cls(tuple(_evenly(size, count) for size in sizes))
+
+    def take(self, batch: Any, index: int) -> Any:
+        """One replica's share of a batch."""
+        if not self.parts:
+            return batch
+        spans, first = [], 0
+        for sizes in self.parts:
+            begin = first + sum(sizes[:index])
+            spans.append((begin, begin + sizes[index]))
+            first += sum(sizes)
+
+        def rows(x: tf.Tensor) -> tf.Tensor:
+            if not x.shape.rank:
+                return x
+            if len(spans) == 1:
+                return x[spans[0][0] : spans[0][1]]
+            return tf.concat([x[begin:end] for begin, end in spans], 0)
+
+        return tf.nest.map_structure(rows, batch)
+
+
+def _evenly(rows: int, count: int) -> tuple[int, ...]:
+    each, more = divmod(rows, count)
+    return tuple(each + (i < more) for i in range(count))
+
+
+def _among(x: tf.Tensor, sizes: Sequence[int], index: int) -> tf.Tensor:
+    """A replica's rows between zeros where those of the others are."""
+    around = [sum(sizes[:index]), sum(sizes[index + 1 :])]
+    return tf.pad(x, [around] + [[0, 0]] * (x.shape.rank - 1))
+
+
+def own(variable: Any) -> tf.Variable:
+    """The running replica's copy of a variable; itself where there is one, or outside replicas."""
+    context = tf.distribute.get_replica_context()
+    if context is None or not _distributed(variable):
+        return variable
+    local = variable.distribute_strategy.experimental_local_results(variable)
+    index = tf.get_static_value(context.replica_id_in_sync_group)
+    return local[int(index) % len(local)]
+
+
+def _distributed(variable: Any) -> bool:
+    return hasattr(state.as_tf(variable), "distribute_strategy")
+
+
+def _is_small(x: Any) -> bool:
+    """Whether a tensor travels best in one vector with others."""
+    if isinstance(x, tf.IndexedSlices) or not x.shape.is_fully_defined():
+        return False
+    return x.shape.num_elements() <= _SMALL
+
+
+def _pack(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    return tf.concat([tf.reshape(x, [-1]) for x in tensors], 0)
+
+
+def _unpack(vector: tf.Tensor, shapes: Sequence[tf.TensorShape]) -> list[tf.Tensor]:
+    parts = tf.split(vector, [shape.num_elements() for shape in shapes])
+    return [tf.reshape(x, shape) for x, shape in zip(parts, shapes, strict=True)]
