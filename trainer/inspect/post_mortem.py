@@ -1,4 +1,4 @@
-"""NaNPostMortem: when a loss becomes NaN or infinite, says at which step, where, and why."""
+"""NaNPostMortem: when a loss or a variable becomes NaN, says at which step, where, and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.triggers import EachCall
 from trainer.data.convert import names_of
 from trainer.inspect.births import Birth, births
-from trainer.inspect.replay import Planned, broken_columns, broken_variables
+from trainer.inspect.replay import Planned, all_finite, broken_columns, broken_variables
 
 _TRAIL = 10  # steps before the bad one whose loss is told
 _TOLD = 5
@@ -25,7 +25,8 @@ class Finding(NamedTuple):
 
     Attributes:
         step: number of the step that broke, counted from 1; the state is that before it.
-        values: names of the reported values that were not finite.
+        values: names of the reported values that were not finite; of variables, where they broke
+            and no report shows it.
         data: names of the tensors of its batch that were not finite, with the row.
         births: operations of the step that made NaN or infinity out of numbers, in order, without
             those that the step before has too.
@@ -62,22 +63,22 @@ class _Kept(NamedTuple):
 
 
 class NaNPostMortem(Callback):
-    """Ends a run whose loss or gradient is not finite, and finds out why.
+    """Ends a run whose loss, gradients or variables are not finite, and finds out why.
 
-    Before each compiled call (about twice a second) it notes the state, without copying it. When a
-    value that is reported for each step (a loss, or the `gradient_norm` of a trainer that reports
-    it) is NaN or infinite, it goes back to the last good state, makes the steps again as they were
-    compiled until just before the one that broke, and makes that one eagerly, looking at every
-    operation: those that made NaN or infinity out of numbers are named, with the layer, the line
-    and the values they took. Operations that do so in the step before as well (a mask of -inf) are
-    not blamed.
+    Before each compiled call (about twice a second) it notes the state, without copying it; after
+    it, it looks at what each step reported (the losses, and `gradient_norm` where the trainer
+    reports it) and at every variable: a relu makes 0 of NaN, so that a loss may stay finite over
+    broken weights. Where one is NaN or infinite, it goes back to the last good state, makes the
+    steps again as they were compiled until just before the one that broke, and makes that one
+    eagerly, looking at every operation: those that made NaN or infinity out of numbers are named,
+    with the layer, the line and the values they took. Operations that do so in the step before as
+    well (a mask of -inf) are not blamed.
 
     Training then ends; the model and its optimizer are as they were before the step that broke.
     The batch, the state and the text are in the folder.
 
-    The state costs no time, but room for one more copy of all variables, and a second for the call
-    before it. An optimizer whose update breaks a variable that takes no part in the loss for more
-    than two calls is beyond it; `Trainer(gradient_norm=True)` tells at once.
+    The state costs room for one more copy of all variables, and a second for the call before it;
+    the time is that of reading every variable once a call.
 
     Args:
         directory: where `step_N/` with batch.npz, state.npz and report.txt is written; None writes
@@ -100,6 +101,7 @@ class NaNPostMortem(Callback):
     def on_train_begin(self, run: Any) -> None:
         """Forgets earlier fits."""
         self.found = None
+        self._whole = all_finite(run.task)
         self._kept.clear()
         self._trail = np.zeros(0)
 
@@ -109,15 +111,18 @@ class NaNPostMortem(Callback):
 
     def __call__(self, report: Report) -> Control | None:
         """Looks at the steps that were made."""
+        begun = time.perf_counter()
         broken = broken_columns(report.steps)
-        if not broken or not self._kept:
+        if broken:
+            first = min(broken.values())
+            # The updates before the step whose report is not finite.
+            last = int(report.steps["step"][first]) - 1
+            values = [name for name, at in broken.items() if at == first]
+        else:
+            last, values = report.step, [] if self._whole() else broken_variables(report.run.task)
+        if not values or not self._kept:
             self._trail = np.concatenate([self._trail, _loss(report.steps)])[-_TRAIL:]
             return None
-        begun = time.perf_counter()
-        first = min(broken.values())
-        numbers = report.steps["step"]
-        last = int(numbers[first]) - 1  # updates before the step whose report is not finite
-        values = [name for name, at in broken.items() if at == first]
         self.found = self._examine(report, last, values)
         text = f"{self.found}\n(found in {time.perf_counter() - begun:.1f} s)"
         if self.directory is not None:
@@ -149,7 +154,7 @@ class NaNPostMortem(Callback):
                 history,
                 [
                     f"the variables were broken before step {oldest:,} already, where the oldest "
-                    "state that was kept stands: Trainer(gradient_norm=True) shows it at once"
+                    "state that was kept stands"
                 ],
             )
         planned, good = kept
@@ -167,7 +172,7 @@ class NaNPostMortem(Callback):
             )
         run.rewind(before)
         step = planned.step + i + 1
-        if step <= last:
+        if step <= last < report.step:
             notes.append(f"the loss showed it at step {last + 1:,}")
         finite = history[np.isfinite(history)]
         if len(finite) > 1 and finite[-1] > 10 * max(finite.min(), 1e-12):

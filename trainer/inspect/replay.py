@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +61,17 @@ def broken_variables(task: Any) -> list[str]:
         for path, variable in state.variables(task).items()
         if variable.dtype.is_floating and not is_finite(variable)
     ]
+
+
+def all_finite(task: Any) -> Callable[[], bool]:
+    """A compiled look at all variables at once: whether they hold numbers only."""
+    variables = [v for v in state.variables(task).values() if v.dtype.is_floating]
+
+    @tf.function(autograph=False)
+    def look() -> tf.Tensor:
+        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(v)) for v in variables])
+
+    return lambda: bool(look())
 
 
 def is_finite(value: Any) -> bool:

@@ -26,6 +26,13 @@ class Root(L.Layer):
         return tf.sqrt(tf.abs(x))
 
 
+class Gate(L.Layer):
+    """A relu that makes 0 of NaN, as TensorFlow's own does outside XLA."""
+
+    def call(self, x):
+        return tf.where(x > 0, x, 0.0)
+
+
 class Masked(L.Layer):
     """Makes -inf at every step, which does no harm."""
 
@@ -89,6 +96,18 @@ def test_a_gradient_that_breaks_while_the_loss_is_finite(jit):
     first = found.births[0]
     assert (first.layer, first.phase) == ("model/layers/1", "backward")
     assert "the loss showed it at step 7" in found.notes[0]
+    assert np.isfinite(np.concatenate([w.ravel() for w in weights(made)])).all()
+
+
+@pytest.mark.parametrize("jit", [False, "step", "loop"])
+def test_weights_that_break_while_every_loss_is_finite(jit):
+    """The loss never shows that the kernel is lost."""
+    made = trainer(L.Dense(4), Gate(), jit=jit)
+    history, found = fit(made, spoilt(np.nan), epochs=2)
+    assert np.isfinite(history.steps["loss"]).all()
+    assert (found.step, found.values) == (6, ["model/layers/0/kernel"])
+    assert found.data[0].startswith("batch[0] has 1 values that are not finite")
+    assert history.stopped == "model/layers/0/kernel is not finite at step 6"
     assert np.isfinite(np.concatenate([w.ravel() for w in weights(made)])).all()
 
 
