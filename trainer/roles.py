@@ -50,6 +50,9 @@ class Saver(Protocol):
         """Takes one: of everything trained and of the run's memory."""
         ...
 
+    def finish(self) -> object:
+        """Waits until all are written."""
+
     def check(self) -> None:
         """Raises what went wrong in writing earlier ones."""
 

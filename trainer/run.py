@@ -169,6 +169,12 @@ class FitRun:
             variable.assign(good.values[path])
         self._window.sums = dict(good.sums) if good.epoch == self._position.epoch else {}
 
+    def wait_for_checkpoints(self) -> None:
+        """Returns when all that were taken are on disk."""
+        if self._saver is not None:
+            with self._clock.during("checkpoint"):
+                self._saver.finish()
+
     # What a checkpoint holds of the run.
 
     def memory(self) -> dict[str, Any]:

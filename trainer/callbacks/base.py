@@ -139,6 +139,10 @@ class Run(Protocol):
         """Puts the model's weights of a snapshot back."""
         ...
 
+    def wait_for_checkpoints(self) -> None:
+        """Returns when all that were taken are on disk."""
+        ...
+
     def good_state(self) -> Any:
         """Where the run can be taken back to by `rewind`; copies nothing."""
         ...

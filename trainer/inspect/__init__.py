@@ -3,5 +3,6 @@
 from trainer.inspect.doctor import doctor
 from trainer.inspect.findings import Diagnosis, Finding
 from trainer.inspect.post_mortem import NaNPostMortem
+from trainer.inspect.rewind import RewindOnSpike
 
-__all__ = ["Diagnosis", "Finding", "NaNPostMortem", "doctor"]
+__all__ = ["Diagnosis", "Finding", "NaNPostMortem", "RewindOnSpike", "doctor"]

@@ -1,0 +1,116 @@
+"""Rewinding: exact, bounded, deterministic, from memory and from disk."""
+
+import numpy as np
+import pytest
+
+import layers as L
+import optimizers
+from trainer import Every, Trainer, state
+from trainer.checkpoint import Checkpoint
+from trainer.inspect import RewindOnSpike
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(800, 3)).astype("float32")
+Y = X @ RNG.normal(size=(3, 1)).astype("float32") + RNG.normal(size=(800, 1)).astype("float32")
+
+
+def spoilt(*steps, value=1e4):
+    """Targets that are far off in the batches of some steps (8 rows, counted from 1)."""
+    y = Y.copy()
+    for step in steps:
+        y[8 * (step - 1) : 8 * step] = value
+    return y
+
+
+def trainer(jit=False, **how):
+    return Trainer(L.Dense(1), loss="mse", optimizer=optimizers.Adam(0.01), jit=jit, **how)
+
+
+def fit(made, y, rewind=None, x=X, **how):
+    callbacks = [] if rewind is None else [rewind]
+    how = {"steps": 100, "batch_size": 8, "shuffle": False, "verbose": 0, **how}
+    return made.fit(x, y, callbacks=callbacks, **how)
+
+
+def values(made):
+    return {k: v.numpy() for k, v in state.variables(made.task).items()}
+
+
+def rewinder(**how):
+    return RewindOnSpike(**{"every": 10, "margin": 0, "patience": 2, "most": 3, **how})
+
+
+@pytest.mark.parametrize("jit", [False, "step", "loop"])
+def test_what_follows_is_as_if_the_batches_had_not_been_there(jit):
+    rewound, rewind = trainer(jit), rewinder()
+    history = fit(rewound, spoilt(53, 54, 55), rewind)
+    (made,) = rewind.rewinds
+    assert (made.spike, made.back_to, made.goes_on) == (53, 50, 61)
+    assert made.value > 1e6 and made.usual < 10 and history.stopped is None
+    assert rewound.step == 100 and len(history.steps["loss"]) == 100
+
+    kept = np.r_[0:400, 480:800]  # without the batches of steps 51 to 60
+    plain = trainer(jit)
+    fit(plain, Y[kept], x=X[kept], steps=90)
+    for (name, a), b in zip(values(rewound).items(), values(plain).values(), strict=True):
+        np.testing.assert_array_equal(a, b, name)
+
+
+def test_the_epoch_is_that_of_the_steps_that_count():
+    history = fit(trainer(), spoilt(53, 54), rewinder(), steps=None, epochs=1)
+    loss = history.steps["loss"]
+    counted = np.r_[loss[:50], loss[60:]]
+    np.testing.assert_allclose(history.history["loss"], [counted.mean()], rtol=1e-6)
+
+
+def test_one_step_that_is_far_off_is_no_spike_but_nan_is():
+    rewind = rewinder()
+    fit(trainer(), spoilt(53, value=30.0), rewind)
+    assert rewind.rewinds == []
+    x = X.copy()
+    x[8 * 52] = np.nan
+    made = trainer()
+    fit(made, Y, rewind, x=x)
+    assert [r.spike for r in rewind.rewinds] == [53]
+    assert all(np.isfinite(v).all() for v in values(made).values())
+
+
+def test_rewinds_are_bounded(caplog):
+    rewind = rewinder(most=1)
+    history = fit(trainer(), spoilt(43, 44, 73, 74), rewind)
+    assert len(rewind.rewinds) == 1 and "1 rewinds were made already" in history.stopped
+    assert [r for r in caplog.messages if "back to the state of step 40" in r]
+
+
+def test_from_checkpoints_as_from_memory(tmp_path):
+    """At the checkpoint's step memory and disk hold the same."""
+    found = []
+    for folder in (None, tmp_path):
+        how = {} if folder is None else {"checkpoint": Checkpoint(folder, when=Every(steps=50))}
+        made, rewind = trainer(**how), rewinder(checkpoints=folder)
+        fit(made, spoilt(53, 54), rewind)
+        assert [r.back_to for r in rewind.rewinds] == [50]
+        found.append(values(made))
+    for name, a in found[0].items():
+        np.testing.assert_array_equal(a, found[1][name], name)
+
+
+def test_without_a_state_the_run_ends(tmp_path):
+    made = trainer(checkpoint=Checkpoint(tmp_path, when=Every(steps=90)))
+    history = fit(made, spoilt(53, 54), rewinder(checkpoints=tmp_path))
+    assert "no state from before it" in history.stopped
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match="every=0"):
+        RewindOnSpike(every=0)
+    with pytest.raises(ValueError, match="window=5"):
+        RewindOnSpike(window=5)
+
+
+def test_memory_is_kept():
+    rewind = rewinder()
+    fit(trainer(), spoilt(53, 54), rewind)
+    other = rewinder()
+    other.load_memory(rewind.memory())
+    assert other.rewinds == rewind.rewinds and other.memory() == rewind.memory()
