@@ -27,6 +27,7 @@ from trainer.data.source import open_source, open_validation, targets_of
 from trainer.data.split import is_stream, split
 from trainer.distribute import Replicas
 from trainer.fit import Fit
+from trainer.inspect.dry_run import dry_run as rehearse
 from trainer.loss_scale import Overflows
 from trainer.metrics.windows import scalars
 from trainer.precision import Precision
@@ -167,6 +168,7 @@ class Trainer:
         shuffle: bool = True,
         class_weight: Any = None,
         sample_weight: Any = None,
+        dry_run: bool = False,
     ) -> History:
         """Trains, from where the last `fit` ended.
 
@@ -189,6 +191,7 @@ class Trainer:
             shuffle: arrays in a new order each epoch, a pure function of (seed, epoch).
             class_weight: class -> weight of its examples in the loss.
             sample_weight: `[n]`, weights of the examples in the loss.
+            dry_run: do one step of everything instead, in a temporary folder; the run is untouched.
 
         Returns:
             `History` with the values of every step and every epoch.
@@ -202,7 +205,9 @@ class Trainer:
                 A SystemExit with code 143.
             CheckpointError: no checkpoint could be read or written; see `Checkpoint`.
         """
-        clock = Clock()
+        given, clock = dict(locals()), Clock()
+        if dry_run:
+            return rehearse(self, {k: v for k, v in given.items() if k not in ("self", "dry_run")})
         say = arguments.say(verbose)
         asked = arguments.asked(steps, epochs)
         every = arguments.validation_trigger(validation_freq)
@@ -379,27 +384,24 @@ class Trainer:
         return self.programs.computing.scalers.overflows
 
     @contextmanager
-    def scratch(
-        self, *, jit: str | bool | None = None, checkpoint: Any = None
-    ) -> Iterator[Trainer]:
+    def scratch(self, *, jit: str | bool | None = None, folder: Any = None) -> Iterator[Trainer]:
         """A trainer on which anything may be tried: at the end all values are put back.
 
         It has the same task, and position, callbacks' folders and checkpoints of its own; variables
-        that are made meanwhile keep the values they were made with.
+        It has the same task, and a position and checkpoints of its own; variables
 
         Args:
             jit: how to compile, where it should be otherwise than here.
-            checkpoint: as in `Trainer`, if it should take any.
-
-        Example:
-            with trainer.scratch() as trial:
-                trial.fit(x, y, steps=trial.step + 100)
+            folder: where to take checkpoints, if the trainer takes any; None takes none.
         """
         trial = copy.copy(self)
         trial._position = dataclasses.replace(self._position)
         given = None if jit is None else Jit.of(jit, self._replicas.count)
         trial.programs = self.programs.anew(given)
-        trial._session = trial._open_session(checkpoint)
+        settings = self._session.settings if self._session and folder is not None else None
+        trial._session = trial._open_session(
+            settings and dataclasses.replace(settings, directory=folder)
+        )
         trial._fit = Fit(
             trial.task, trial.programs, trial._position, trial._session, self._replicas
         )

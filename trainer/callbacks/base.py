@@ -201,6 +201,7 @@ class Callback:
     """
 
     when: Trigger = Every(epochs=1)
+    writes_to: tuple[str, ...] = ()  # attributes that hold a path: a dry run turns them elsewhere
 
     @property
     def monitors(self) -> Sequence[str]:

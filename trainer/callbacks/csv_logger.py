@@ -27,6 +27,8 @@ class CSVLogger(Callback):
         when: the trigger; the end of every epoch when not given.
     """
 
+    writes_to = ("filename",)
+
     def __init__(
         self,
         filename: str | os.PathLike[str],

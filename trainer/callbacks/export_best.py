@@ -30,6 +30,8 @@ class ExportBest(Callback):
         best_step: the step at which it was exported.
     """
 
+    writes_to = ("path",)
+
     def __init__(
         self,
         path: str | os.PathLike[str],

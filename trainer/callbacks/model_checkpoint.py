@@ -43,6 +43,8 @@ class ModelCheckpoint(Callback):
         best_path: its file, while it is kept.
     """
 
+    writes_to = ("filepath",)
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],

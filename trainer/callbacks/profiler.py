@@ -27,6 +27,8 @@ class Profiler(Callback):
         traced: (first, last) step of the trace that was written; None before.
     """
 
+    writes_to = ("log_dir",)
+
     def __init__(
         self, log_dir: str | os.PathLike[str] = "logs", first: int = 100, steps: int = 20
     ) -> None:

@@ -46,6 +46,8 @@ class TensorBoard(Callback):
         OSError: from the thread (disk full, folder deleted), at the next call within fit.
     """
 
+    writes_to = ("log_dir",)
+
     def __init__(
         self, log_dir: str | os.PathLike[str] = "logs", *, update_freq: int | str = "batch"
     ) -> None:

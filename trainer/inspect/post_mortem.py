@@ -90,6 +90,7 @@ class NaNPostMortem(Callback):
     """
 
     when = EachCall()
+    writes_to = ("directory",)
 
     def __init__(self, directory: Any = "post_mortem", *, verbose: int = 1) -> None:
         self.directory = None if directory is None else pathlib.Path(directory)
