@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 from . import activations, initializers, regularizers
-from .activations import Activation, LeakyReLU, PReLU, ReLU, Softmax
+from .activations import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from .adapted import Normalization
+from .adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
 from .attention import KVCache, MultiHeadAttention
 from .base import Layer
 from .batch_normalization import BatchNormalization
 from .bidirectional import Bidirectional
 from .containers import Residual, Sequential
 from .conv import Conv1D, Conv2D, Conv3D
-from .core import Dense, Flatten, Lambda, Permute, RepeatVector, Rescaling, Reshape
+from .core import Bias, Dense, Flatten, Lambda, Permute, RepeatVector, Rescaling, Reshape
 from .depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
+from .einsum_dense import EinsumDense
 from .embedding import Embedding
 from .gated import GRU, LSTM
 from .generation import Generator
 from .group_normalization import GroupNormalization, InstanceNormalization
 from .grouped_attention import GroupedQueryAttention
-from .layer_normalization import LayerNormalization, RMSNormalization
+from .layer_normalization import LayerNormalization, RMSNormalization, UnitNormalization
+from .mlp import MLP
+from .padding import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
+)
+from .patches import PatchEmbedding
 from .pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -41,12 +61,16 @@ from .regularization import (
     GaussianNoise,
     SpatialDropout1D,
     SpatialDropout2D,
+    SpatialDropout3D,
 )
+from .reparametrized import SpectralNormalization, WeightNormalization
 from .reversible_embedding import ReversibleEmbedding
 from .separable_conv import SeparableConv1D, SeparableConv2D
+from .squeeze_excite import SqueezeExcite
 from .summary import summary
 from .transformer import CausalTransformer, TransformerBlock
 from .transposed_conv import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
+from .upsampling import PixelShuffle, UpSampling1D, UpSampling2D, UpSampling3D
 
 __all__ = [
     "Activation",
@@ -63,11 +87,14 @@ __all__ = [
     "Conv3D",
     "Conv3DTranspose",
     "Dense",
+    "EinsumDense",
+    "Bias",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "DropPath",
     "Dropout",
     "Embedding",
+    "PatchEmbedding",
     "Flatten",
     "GRU",
     "GaussianDropout",
@@ -76,6 +103,22 @@ __all__ = [
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "PixelShuffle",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
@@ -84,10 +127,15 @@ __all__ = [
     "InstanceNormalization",
     "KVCache",
     "LSTM",
+    "UnitNormalization",
+    "SpectralNormalization",
+    "WeightNormalization",
+    "Normalization",
     "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "ELU",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
@@ -103,6 +151,8 @@ __all__ = [
     "Residual",
     "ReversibleEmbedding",
     "RotaryEncoding",
+    "MLP",
+    "SqueezeExcite",
     "SeparableConv1D",
     "SeparableConv2D",
     "Sequential",
@@ -112,6 +162,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "TransformerBlock",
+    "SpatialDropout3D",
     "activations",
     "initializers",
     "regularizers",

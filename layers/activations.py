@@ -286,6 +286,23 @@ class LeakyReLU(Layer):
         return leaky_relu(inputs, self.negative_slope)
 
 
+class ELU(Layer):
+    """`x` where positive, `alpha * (exp(x) - 1)` elsewhere: `[b, ...] -> [b, ...]`."""
+
+    casts_integers = True
+    min_rank = 1
+
+    def __init__(
+        self, alpha: float = 1.0, *, trainable: bool = True, name: str | None = None
+    ) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self.alpha = alpha
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """`[b, ...] -> [b, ...]`."""
+        return elu(inputs, self.alpha)
+
+
 class PReLU(Layer):
     """Leaky relu whose slope `alpha` is learnt, one for each element. He et al. 2015.
 

@@ -1,4 +1,4 @@
-"""Dense and the layers that rearrange or rescale: Flatten, Reshape, Permute, Rescaling, Lambda."""
+"""Dense, Bias, and what rearranges or rescales: Flatten, Reshape, Permute, Rescaling, Lambda."""
 
 from __future__ import annotations
 
@@ -82,6 +82,43 @@ class Dense(Layer):
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """`[b, ..., d] -> [b, ..., units]`."""
         return self.activation(dense(inputs, self.cast(self.kernel), self.cast(self.bias)))
+
+
+class Bias(Layer):
+    """Adds a learnt value for each position of the last axis: `[b, ..., d] -> [b, ..., d]`.
+
+    Args:
+        bias_initializer: of `bias`, `[d]`.
+        bias_regularizer: "l1", "l2", "l1_l2", or a callable bias -> scalar.
+        trainable: see `Layer`.
+        name: see `Layer`.
+    """
+
+    casts_integers = True
+    min_rank = 2
+
+    def __init__(
+        self,
+        bias_initializer: Any = "zeros",
+        *,
+        bias_regularizer: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self.bias_initializer, self.bias_regularizer = bias_initializer, bias_regularizer
+
+    def build(self, input_shape: Shape) -> None:
+        """Creates `bias` `[d]`."""
+        d = self.known_axis(input_shape)
+        self.bias = self.add_weight(
+            "bias", [d], self.bias_initializer, regularizer=self.bias_regularizer
+        )
+        self.fix_axes({-1: d})
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """`[b, ..., d] -> [b, ..., d]`."""
+        return tf.nn.bias_add(inputs, self.cast(self.bias))
 
 
 class Flatten(Layer):

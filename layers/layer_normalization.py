@@ -1,4 +1,4 @@
-"""Layer and RMS normalisation: each example over its own values."""
+"""Layer, RMS and unit normalisation: each example over its own values."""
 
 from __future__ import annotations
 
@@ -119,3 +119,31 @@ class RMSNormalization(Layer):
         square = tf.reduce_mean(tf.square(x), axes, keepdims=True)
         y = scale_and_shift(x * tf.math.rsqrt(square + self.epsilon), self.scale, None, axes)
         return tf.cast(y, inputs.dtype)
+
+
+class UnitNormalization(Layer):
+    """Divides by the length of the values over `axis`: `[b, ..., d] -> [b, ..., d]`.
+
+    A length below 1e-12 counts as that, so zeros stay zeros.
+
+    Args:
+        axis: the axis, or axes, whose values are one vector.
+        trainable: see `Layer`.
+        name: see `Layer`.
+    """
+
+    casts_integers = True
+    min_rank = 2
+
+    def __init__(
+        self, axis: int | Sequence[int] = -1, *, trainable: bool = True, name: str | None = None
+    ) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self.axis = axis if isinstance(axis, int) else tuple(axis)
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """`[b, ..., d] -> [b, ..., d]`."""
+        x = at_least_float32(inputs)
+        axes = over_axes(self, self.axis, inputs.shape)
+        square = tf.reduce_sum(tf.square(x), axes, keepdims=True)
+        return tf.cast(x * tf.math.rsqrt(tf.maximum(square, 1e-24)), inputs.dtype)

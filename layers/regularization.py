@@ -130,6 +130,12 @@ class SpatialDropout2D(_SpatialDropout):
     input_rank = 4
 
 
+class SpatialDropout3D(_SpatialDropout):
+    """Drops whole channels of `[b, d, h, w, c]`. Tompson et al. 2014."""
+
+    input_rank = 5
+
+
 class DropPath(Dropout):
     """Drops whole examples of a residual branch: stochastic depth. Huang et al. 2016."""
 
