@@ -65,8 +65,8 @@ class PatchEmbedding(Layer):
         p, q = self.patch_size
         if h % p or w % q:
             raise ValueError(
-                f"{self._label()} cuts patches of {p} x {q} out of images of {h} x {w}, no multiples "
-                "of them; resize or pad the images (layers.ZeroPadding2D)"
+                f"{self._label()} cuts patches of {p} x {q} out of images of {h} x {w}, which are "
+                "no multiples of them; resize or pad the images (layers.ZeroPadding2D)"
             )
         x = tf.reshape(inputs, [-1, h // p, p, w // q, q, c])
         x = tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, h // p * (w // q), p * q * c])
