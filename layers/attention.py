@@ -11,7 +11,7 @@ from .core import dense, positive_int
 from .dot_product import attend, both_masks, chunked_attention, combine_masks, mix, place_mask
 from .regularization import checked_rate, dropout
 
-FLASH_LENGTH = 1024  # from so many keys on, weights are not kept unless asked for
+FLASH_LENGTH = 512  # from so many keys on, weights are not kept unless asked for
 
 
 class KVCache(NamedTuple):
@@ -35,7 +35,7 @@ class MultiHeadAttention(Layer):
         use_bias: whether the projections have biases.
         output_shape: size of the output's last axis; None means the query's.
         flash_attention: whether queries are taken by chunks whose weights are not kept; None means
-            where there are 1024 keys or more, and nothing that needs the weights.
+            where there are 512 keys or more, and nothing that needs the weights.
         sliding_window: keys at a distance of so many places and more are not seen.
         position_encoding: a function of queries or keys `[b, t, h, d]` and their places `[t]`, such
             as `RotaryEncoding()`.

@@ -80,12 +80,18 @@ def chunked_attention(
             rows = mask if mask.shape[-2] == 1 else mask[..., start:stop, :]
             rows = rows if rows.shape[-1] == 1 else rows[..., low:high]
             seen = rows if seen is None else tf.logical_and(rows, seen)
-        parts.append(_chunk(q[:, start:stop], k[:, low:high], v[:, low:high], seen))
+        blind = mask is not None or (window is not None and queries > keys)
+        parts.append(_chunk(q[:, start:stop], k[:, low:high], v[:, low:high], seen, blind))
     return tf.concat(parts, 1)
 
 
-def _chunk(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Attention whose gradient computes the weights anew: `[b, q, h, e]`."""
+def _chunk(
+    q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, mask: tf.Tensor | None, blind: bool
+) -> tf.Tensor:
+    """Attention whose gradient computes the weights anew: `[b, q, h, e]`.
+
+    `blind` is whether a query may see nothing.
+    """
     scale = tf.cast(1.0 / math.sqrt(q.shape[-1]), q.dtype)
 
     def scores_of(q: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
@@ -94,28 +100,32 @@ def _chunk(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, mask: tf.Tensor | None) -> 
         return scores if mask is None else tf.where(mask, scores, tf.float32.min / 2)
 
     def shown(weights: tf.Tensor) -> tf.Tensor:
-        return weights if mask is None else tf.where(mask, weights, tf.zeros_like(weights))
+        return tf.where(mask, weights, tf.zeros_like(weights)) if blind else weights
 
     @tf.custom_gradient
     def run(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) -> Any:
         scores = scores_of(q * scale, k)
-        total = tf.reduce_logsumexp(scores, -1, keepdims=True)  # [b, h, q, 1]
-        y = mix(tf.cast(shown(tf.exp(scores - total)), q.dtype), v)
+        highest = tf.reduce_max(scores, -1, keepdims=True)
+        powers = tf.exp(scores - highest)  # [b, h, q, k]
+        total = tf.reduce_sum(powers, -1, keepdims=True)  # [b, h, q, 1]
+        log_total = highest + tf.math.log(total)
+        # Divided after the product, where there are fewer numbers.
+        mixed = mix(tf.cast(shown(powers), q.dtype), v)
+        y = mixed / tf.cast(tf.transpose(total, [0, 2, 1, 3]), q.dtype)
 
         def gradient(d_y: tf.Tensor) -> tuple[tf.Tensor, ...]:
             # Waits for d_y, and scales k instead of q: otherwise the compiler finds that it has
             # these scores already, and keeps those.
             with tf.control_dependencies([d_y]):
-                weights = shown(tf.exp(scores_of(q, k * scale) - total))
-            narrow = tf.cast(weights, q.dtype)
-            d_v = tf.einsum("bhqk,bqhe->bkhe", narrow, d_y)
+                weights = shown(tf.exp(scores_of(q, k * scale) - log_total))
+            d_v = tf.einsum("bhqk,bqhe->bkhe", tf.cast(weights, q.dtype), d_y)
             d_weights = tf.cast(tf.einsum("bqhe,bkhe->bhqk", d_y, v), tf.float32)
             # sum(weights d_weights) of a query is d_y . y
             inner = tf.reduce_sum(tf.cast(d_y * y, tf.float32), -1)  # [b, q, h]
             inner = tf.transpose(inner, [0, 2, 1])[..., None]
-            d_scores = tf.cast(weights * (d_weights - inner), q.dtype) * scale
-            d_q = tf.einsum("bhqk,bkhd->bqhd", d_scores, k)
-            return d_q, tf.einsum("bhqk,bqhd->bkhd", d_scores, q), d_v
+            d_scores = tf.cast(weights * (d_weights - inner), q.dtype)
+            d_q = tf.einsum("bhqk,bkhd->bqhd", d_scores, k * scale)
+            return d_q, tf.einsum("bhqk,bqhd->bkhd", d_scores, q * scale), d_v
 
         return y, gradient
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from .base import Layer, Shape
 from .core import positive_int
 from .dtypes import at_least_float32
-from .moments import checked_axis, moments, positive, scale_and_shift
+from .moments import checked_axis, moments, normalize, positive
 
 
 class GroupNormalization(Layer):
@@ -88,9 +88,15 @@ class GroupNormalization(Layer):
         split = [*tf.unstack(shape[:axis]), groups, channels // groups]
         parts = tf.reshape(x, [*split, *tf.unstack(shape[axis + 1 :])])
         mean, variance = moments(parts, [i for i in range(1, rank + 1) if i != axis])
-        y = (parts - mean) * tf.math.rsqrt(variance + self.epsilon)
-        y = tf.ensure_shape(tf.reshape(y, shape), x.shape)
-        return tf.cast(scale_and_shift(y, self.gamma, self.beta, [axis]), inputs.dtype)
+        # Scaled and shifted while split: one pass over x, and one over its gradient.
+        wide = [1] * (rank + 1)
+        wide[axis : axis + 2] = [groups, channels // groups]
+        gamma, beta = (
+            None if weight is None else tf.reshape(tf.cast(weight, x.dtype), wide)
+            for weight in (self.gamma, self.beta)
+        )
+        y = tf.reshape(normalize(parts, mean, variance, gamma, beta, self.epsilon), shape)
+        return tf.cast(tf.ensure_shape(y, x.shape), inputs.dtype)
 
 
 class InstanceNormalization(GroupNormalization):
