@@ -47,6 +47,7 @@ class TensorBoard(Callback):
     """
 
     writes_to = ("log_dir",)
+    chief_only = True
 
     def __init__(
         self, log_dir: str | os.PathLike[str] = "logs", *, update_freq: int | str = "batch"

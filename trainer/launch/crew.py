@@ -32,11 +32,13 @@ class Limits:
             while something holds the interpreter, such as loading TensorFlow from a slow disk.)
         end: after one worker has failed, how long the others may take to say so and end.
         grace: after a signal, how long the workers may take for their last checkpoint.
+        pause: the longest pause before a restart.
     """
 
     heartbeat: float = 60.0
-    end: float = 10.0
+    end: float = 15.0
     grace: float = 40.0
+    pause: float = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
