@@ -1,6 +1,7 @@
 """What TensorFlow raises of a lost worker is one clear error, and nothing holds up the end."""
 
 import os
+import socket
 import threading
 import time
 
@@ -79,28 +80,16 @@ def test_the_lost_one_is_named(text, who, kind, ends, caplog):
 
 def test_where_tensorflow_names_nobody_a_closed_port_does(ends):
     """The chief's port is closed, worker 2's is not."""
-    with tf.io.gfile.GFile(os.devnull), _listening() as port:
-        closed = free_ports(2)
+    with socket.socket() as open_port:
+        open_port.bind(("127.0.0.1", 0))
+        open_port.listen()
+        port, closed = open_port.getsockname()[1], free_ports(2)
         with pytest.raises(LostPeer) as raised, told(Workers([*closed, port])):
             raise tf.errors.UnavailableError(None, None, CHIEF_KILLED)
         assert f"worker 0 (127.0.0.1:{closed[0]}) is lost" in str(raised.value)
         with pytest.raises(LostPeer) as raised, told(Workers([port, port, port])):
             raise tf.errors.UnavailableError(None, None, CHIEF_KILLED)
         assert "one of worker 0" in str(raised.value)
-
-
-def _listening():
-    import contextlib
-    import socket
-
-    @contextlib.contextmanager
-    def listen():
-        with socket.socket() as own:
-            own.bind(("127.0.0.1", 0))
-            own.listen()
-            yield own.getsockname()[1]
-
-    return listen()
 
 
 def test_other_errors_stay_and_the_others_hear_of_them(ends, monkeypatch):
