@@ -114,7 +114,8 @@ class Objective:
         for output in self.outputs:
             name, prefix = output.name, f"{output.name}_" if many else ""
             if output.loss is not None:
-                sums, even = loss_sums(output.loss, targets[name], named[name], weights[name])
+                with tf.name_scope("loss"):
+                    sums, even = loss_sums(output.loss, targets[name], named[name], weights[name])
                 if many:
                     extras[f"{prefix}loss"] = sums
                     # With equally many elements a row, all outputs can share one count, and so
@@ -126,7 +127,8 @@ class Objective:
             detached = tf.stop_gradient(named[name])
             for label, metric, is_weighted in output.metrics:
                 weight = _masked(weights[name] if is_weighted else None, named[name])
-                extras[prefix + label] = metric(targets[name], detached, weight)
+                with tf.name_scope("metrics"):
+                    extras[prefix + label] = metric(targets[name], detached, weight)
         if regularizers:
             extra = tf.add_n(list(regularizers))
             terms[0] = Sums(terms[0].total + extra * terms[0].count, terms[0].count)

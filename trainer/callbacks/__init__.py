@@ -13,6 +13,7 @@ from trainer.callbacks.learning_rate_scheduler import LearningRateScheduler
 from trainer.callbacks.memory_monitor import MemoryMonitor
 from trainer.callbacks.model_checkpoint import ModelCheckpoint
 from trainer.callbacks.norm_monitor import NormMonitor
+from trainer.callbacks.predictions import Predictions
 from trainer.callbacks.profiler import Profiler
 from trainer.callbacks.progress import Progress
 from trainer.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
@@ -46,6 +47,7 @@ __all__ = [
     "MemoryMonitor",
     "ModelCheckpoint",
     "NormMonitor",
+    "Predictions",
     "Profiler",
     "Progress",
     "ReduceLROnPlateau",

@@ -28,7 +28,6 @@ class CSVLogger(Callback):
     """
 
     writes_to = ("filename",)
-    chief_only = True
 
     def __init__(
         self,

@@ -31,7 +31,6 @@ class ExportBest(Callback):
     """
 
     writes_to = ("path",)
-    chief_only = True
 
     def __init__(
         self,

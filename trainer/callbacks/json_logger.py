@@ -30,7 +30,6 @@ class JSONLogger(Callback):
     """
 
     writes_to = ("filename",)
-    chief_only = True
 
     def __init__(
         self,

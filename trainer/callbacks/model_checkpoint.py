@@ -44,7 +44,6 @@ class ModelCheckpoint(Callback):
     """
 
     writes_to = ("filepath",)
-    chief_only = True
 
     def __init__(
         self,

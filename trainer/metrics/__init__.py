@@ -59,6 +59,7 @@ from trainer.metrics.moments import (
 from trainer.metrics.names import (
     get,
 )
+from trainer.metrics.pr_curve import PRCurve
 from trainer.metrics.regression import (
     MeanAbsoluteError,
     MeanSquaredError,
@@ -104,6 +105,7 @@ __all__ = [
     "SensitivityAtSpecificity",
     "SpecificityAtSensitivity",
     "PrecisionAtRecall",
+    "PRCurve",
     "RecallAtPrecision",
     "exact_auc",
     "FBetaScore",

@@ -85,6 +85,19 @@ def calibration(y, p, w, bins=15):
     return error / w.sum()
 
 
+def curve(y, p, w):
+    """Counts above eleven thresholds, precision and recall."""
+    y, p, w = y.ravel() == 1, p.ravel(), np.repeat(w, y.shape[1])
+    rows = []
+    for t in np.linspace(0, 1, 11).astype("f"):
+        above = p > t if t > 0 else p >= 0  # the lowest takes all, as in AUC
+        tp, fp = w[above & y].sum(), w[above & ~y].sum()
+        tn, fn = w[~above & ~y].sum(), w[~above & y].sum()
+        precision = tp / (tp + fp) if tp + fp else 0.0
+        rows.append([tp, fp, tn, fn, precision, tp / (tp + fn)])
+    return np.transpose(rows)
+
+
 def perplexity(y, p, w):
     return np.exp(w @ -np.log(p[np.arange(N), y]) / w.sum())
 
@@ -238,6 +251,7 @@ CASES = {
     ),
     "CategoricalCrossentropy": both("CategoricalCrossentropy", CATEGORICAL),
     "SparseCategoricalCrossentropy": both("SparseCategoricalCrossentropy", SPARSE),
+    "PRCurve": mine(M.PRCurve(11), curve, TABLES),
     "Perplexity": mine(M.Perplexity(), perplexity, SPARSE),
     "Hinge": both("Hinge", (TABLE_BITS, REAL[0])),
     "SquaredHinge": both("SquaredHinge", (TABLE_BITS, REAL[0])),

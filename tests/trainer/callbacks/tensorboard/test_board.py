@@ -84,7 +84,7 @@ def test_an_unfinished_epoch_is_written_too(fit, make_run, tmp_path):
 
 
 def test_blocks_do_not_show(fit, make_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.callbacks.tensorboard.BLOCK", 3)
+    monkeypatch.setattr("trainer.callbacks.tensorboard.writer.BLOCK", 3)
     fit([TensorBoard(tmp_path)], make_run())
     assert scalars(tmp_path / "train")["loss"][0] == list(range(1, 31))
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from trainer.callbacks.events import EventFile, record
+from trainer.callbacks.tensorboard.events import EventFile, record
 
 
 def read(path):
@@ -41,7 +41,7 @@ def test_bytes_are_protobufs_over_every_size_of_step(tmp_path, tags):
     assert records == want
 
 
-@pytest.mark.parametrize("size", [1, 8, 300])
+@pytest.mark.parametrize("size", [0, 1, 8, 63, 64, 65, 300, 5000, 1 << 20])
 def test_a_record_is_a_tfrecord(tmp_path, size):
     data = np.random.default_rng(0).bytes(size)
     path = str(tmp_path / "theirs")
