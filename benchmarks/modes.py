@@ -40,6 +40,11 @@ def define_flags() -> None:
     flags.DEFINE_list("modes", list(MODES), f"What to measure, besides {AUTO!r}.")
     flags.DEFINE_integer("rounds", 5, "Timed rounds of each.", lower_bound=1)
     flags.DEFINE_integer("steps", None, "Steps of a round, about.", lower_bound=1)
+    flags.DEFINE_float(
+        "pause",
+        harness.PAUSE,
+        "Seconds before each timed round, until the machine rests; 0 where it never does.",
+    )
     flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
     flags.DEFINE_string("out", None, "Folder for modes.json and modes.png; none without it.")
     flags.register_validator("workloads", cli.check_workloads)
@@ -67,6 +72,7 @@ def main(argv: Sequence[str]) -> int:
             rounds=given.rounds,
             steps=given.steps or STEPS[workload],
             data_dir=given.data_dir,
+            pause=given.pause,
         )
         measured["workloads"][workload] = record
         show(out, workload, record)
@@ -88,7 +94,13 @@ COLUMNS = (
 
 
 def measure(
-    workload: str, modes: Sequence[str], *, rounds: int, steps: int, data_dir: str | None
+    workload: str,
+    modes: Sequence[str],
+    *,
+    rounds: int,
+    steps: int,
+    data_dir: str | None,
+    pause: float = harness.PAUSE,
 ) -> dict[str, Any]:
     """The record of a workload whose contenders are ways of compiling."""
     names = [AUTO, *(name for name in modes if name != AUTO)]
@@ -103,6 +115,7 @@ def measure(
             for name in names
         },
         reference=AUTO,
+        pause=pause,
         say=functools.partial(logging.info, "%s: %s", workload),
     )
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from trainer import arguments, state, update
-from trainer.compiling import cost, guard, record, trial
+from trainer.compiling import activations, cost, guard, record, trial
 from trainer.compiling.choice import MODES, SAID, Choice
 from trainer.compiling.settings import Jit
 from trainer.computing import Computing
@@ -297,6 +297,7 @@ class Programs:
         choice = record.recall(own) or record.recall(key)
         if choice is None:
             choice = self._decide(verb, fetch, segment, graph, steps)
+            choice = choice._replace(peak_bytes=activations.peak_bytes(graph))
             self._keep(record.remember(key if choice.settled else own, choice))
         return choice
 

@@ -44,6 +44,7 @@ class Choice(NamedTuple):
         settled: False where it holds only for this length of a run; a longer one decides anew.
         trials: what was measured for it; empty where the graph or the user decided.
         seconds: what the trial took.
+        peak_bytes: of a step's activations, as its graph tells it.
     """
 
     mode: str
@@ -51,6 +52,7 @@ class Choice(NamedTuple):
     settled: bool = True
     trials: tuple[Trial, ...] = ()
     seconds: float = 0.0
+    peak_bytes: float = 0.0
 
     def entry(self) -> dict[str, Any]:
         """Plain values, for a file or a checkpoint."""
@@ -85,7 +87,11 @@ class Choice(NamedTuple):
             )
         lines = _columns(rows)
         took = f" (the trial took {_seconds(self.seconds)})" if self.seconds else ""
-        return "\n".join([*lines, f"compiled as {SAID[self.mode]}: {self.reason}{took}"])
+        lines.append(f"compiled as {SAID[self.mode]}: {self.reason}{took}")
+        if self.peak_bytes:
+            megabytes = self.peak_bytes / 1e6
+            lines.append(f"activations of a step: about {megabytes:,.3g} MB at their peak")
+        return "\n".join(lines)
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
