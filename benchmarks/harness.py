@@ -191,15 +191,7 @@ def start(field: Field) -> None:
         )
 
 
-def race(
-    field: Field,
-    *,
-    rounds: int,
-    batches: int | None,
-    epochs: int,
-    steps: int,
-    pause: float = PAUSE,
-) -> None:
+def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
     """A round to warm up, and the timed rounds, interleaved: A B C, B C A, C A B ...
 
     Each round begins with another contender, so that none always follows the same one.
@@ -210,13 +202,12 @@ def race(
         batches: of an epoch in a round; None for all.
         epochs: of a round.
         steps: how many steps that is.
-        pause: seconds at least before each, until the machine rests; 0: no waiting.
     """
     for name, answer in field.each("train", batches=batches, epochs=epochs):
         field.say(f"{name}: warmed up in {answer['seconds']:.1f} s")
         field.records[name]["warm_up_seconds"] = answer["seconds"]
     for number in range(1, rounds + 1):
-        turn = field.each("train", first=number - 1, pause=pause, batches=batches, epochs=epochs)
+        turn = field.each("train", first=number - 1, pause=PAUSE, batches=batches, epochs=epochs)
         for name, answer in turn:
             field.records[name]["rounds"].append(answer["seconds"])
             field.records[name]["losses"].append(answer["loss"])
@@ -313,7 +304,6 @@ def measure(
     seed: int = 0,
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     reference: str = results.REFERENCE,
-    pause: float = PAUSE,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Measures one workload.
@@ -326,7 +316,6 @@ def measure(
         data_dir: where the workload's data is looked for.
         seed: of the initial weights, which all contenders share.
         specs: contender -> `{"peer": ..., "settings": ...}` for those that are not plain peers.
-        pause: see `race`.
         reference: the contender that the others' speeds are divided by.
         say: is told what happens, a line at a time.
 
@@ -360,7 +349,7 @@ def measure(
                 chosen["fit_best"]["settings"] = found["settings"]
         with open_field(name, folder, chosen, say) as field:
             start(field)
-            race(field, rounds=rounds, batches=batches, epochs=epochs, steps=exact, pause=pause)
+            race(field, rounds=rounds, batches=batches, epochs=epochs, steps=exact)
             finish(field)
         record["contenders"] = {c: field.records[c] for c in contenders}
         return results.summarise(record, reference)

@@ -1,35 +1,37 @@
 """Measures whether the automatic choice of how to compile is the best one, and what it costs.
 
 For each workload the Trainer runs as a plain graph, with an XLA step, as one XLA loop, and as it
-plans by itself for a long run; all on the same batches, each in a process of its own; the rounds
-take turns and ratios are paired, as in benchmarks.speed. `stream` is the automatic choice on the
-same rows from a `tf.data` pipeline, which are fed by chunks.
+plans by itself for a long run, with the same weights and batches. All of them live in one process
+and take turns of a fraction of a second, so that what disturbs the machine for longer disturbs all
+alike; ratios are paired within a round. `stream` is the automatic choice on the same rows from a
+`tf.data` pipeline, which are fed by chunks.
 
-    python -m benchmarks.modes --workloads=digits,gpt --rounds=5 --out=results
+    python -m benchmarks.modes --workloads=digits,gpt --rounds=9 --out=results
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import pathlib
-from collections.abc import Mapping, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags, logging
 
-from benchmarks import cli, harness, machine, plot, results, tables, workloads
+from benchmarks import cli, machine, plot, results, tables, workloads
 
 AUTO = "auto"
-# name -> settings of the contender (see benchmarks.peers.ours).
-MODES: dict[str, dict[str, Any]] = {
-    AUTO: {"jit": "auto", "plan": True},
-    "graph": {"jit": False},
-    "step": {"jit": "step"},
-    "loop": {"jit": "loop"},
-    "stream": {"jit": "auto", "plan": True, "stream": True},
+# name -> (jit, whether rows come from a stream).
+MODES: dict[str, tuple[Any, bool]] = {
+    AUTO: ("auto", False),
+    "graph": (False, False),
+    "step": ("step", False),
+    "loop": ("loop", False),
+    "stream": ("auto", True),
 }
-# Steps of a round: half a second or so, in the slowest way too.
-STEPS = {"digits": 2000, "mnist": 2000, "mnist_cnn": 4, "lstm": 12, "gpt": 12, "wide": 12}
 TEN_MINUTES = 600.0
 BAND = 0.03  # the choice may be so much slower than the best, and its trial cost so much of a run
 
@@ -38,13 +40,8 @@ def define_flags() -> None:
     """This command's flags."""
     flags.DEFINE_list("workloads", list(workloads.WORKLOADS), "What to train.")
     flags.DEFINE_list("modes", list(MODES), f"What to measure, besides {AUTO!r}.")
-    flags.DEFINE_integer("rounds", 5, "Timed rounds of each.", lower_bound=1)
-    flags.DEFINE_integer("steps", None, "Steps of a round, about.", lower_bound=1)
-    flags.DEFINE_float(
-        "pause",
-        harness.PAUSE,
-        "Seconds before each timed round, until the machine rests; 0 where it never does.",
-    )
+    flags.DEFINE_integer("rounds", 9, "Timed rounds.", lower_bound=1)
+    flags.DEFINE_float("seconds", 0.3, "Of each one's turn in a round.", lower_bound=0.001)
     flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
     flags.DEFINE_string("out", None, "Folder for modes.json and modes.png; none without it.")
     flags.register_validator("workloads", cli.check_workloads)
@@ -60,64 +57,129 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     given = flags.FLAGS
     out = tables.console()
-    measured: dict[str, Any] = {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
-        "workloads": {},
-    }
-    for workload in given.workloads:
+    measured: dict[str, Any] = {"machine": machine.facts(), "versions": machine.versions()}
+    measured["workloads"] = {}
+    for name in given.workloads:
         record = measure(
-            workload,
+            workloads.get(name),
             given.modes,
             rounds=given.rounds,
-            steps=given.steps or STEPS[workload],
+            seconds=given.seconds,
             data_dir=given.data_dir,
-            pause=given.pause,
+            say=functools.partial(logging.info, "%s: %s", name),
         )
-        measured["workloads"][workload] = record
-        show(out, workload, record)
+        measured["workloads"][name] = record
+        show(out, name, record)
     tables.show_machine(out, measured)
     if given.out is not None:
         folder = pathlib.Path(given.out)
         folder.mkdir(parents=True, exist_ok=True)
         results.save(folder / "modes.json", measured)
-        plot.draw(measured, folder / "modes.png", COLUMNS)
+        columns = (
+            ("speed against the automatic choice", "ratio", "{:.2f}x"),
+            ("seconds to the first step", "first_step_seconds", "{:.1f} s"),
+        )
+        plot.draw(measured, folder / "modes.png", columns)
         logging.info("written: %s", folder / "modes.json")
-    return 1 if any("skipped" in record for record in measured["workloads"].values()) else 0
+    return 0
 
 
-COLUMNS = (
-    ("speed against the automatic choice", "ratio", "{:.2f}x"),
-    ("seconds to the first step", "first_step_seconds", "{:.1f} s"),
-    ("peak memory", "peak_mb", "{:,.0f} MB"),
-)
+class Contender:
+    """One way of compiling a workload.
+
+    Args:
+        workload: what is trained.
+        data: its arrays.
+        weights: to begin with; None: its own.
+        mode: a name of `MODES`.
+    """
+
+    def __init__(self, workload: Any, data: Any, weights: Any, mode: str) -> None:
+        from trainer import Trainer
+
+        self._workload, self._data = workload, data
+        jit, self._stream = MODES[mode]
+        self.model = workload.model()
+        self.model(data.x_train[: workload.batch_size])  # builds
+        if weights is not None:
+            self.model.set_weights(weights)
+        self.trainer = Trainer(
+            self.model,
+            loss=workload.loss(),
+            optimizer=workload.optimizer(),
+            metrics=workload.metrics(),
+            jit=jit,
+        )
+        self.plan: Any = None
+        begun = time.perf_counter()
+        if mode in (AUTO, "stream"):
+            self.plan = self.trainer.plan(**self._feed(64))
+        self.train(1)
+        self.first_step_seconds = time.perf_counter() - begun
+        self.steps = 1
+
+    def train(self, steps: int) -> float:
+        """Seconds of one step, in a call of `fit`."""
+        epoch = max(1, len(self._data.x_train) // self._workload.batch_size)
+        epochs = max(1, round(steps / epoch))
+        feed = self._feed(min(steps, epoch))
+        begun = time.perf_counter()
+        self.trainer.fit(**feed, epochs=epochs, shuffle=False, verbose=0)
+        return (time.perf_counter() - begun) / (epochs * min(steps, epoch))
+
+    def settle(self, seconds: float) -> None:
+        """Warms up, and learns how many steps make a turn."""
+        self.train(2)
+        self.steps = max(1, round(seconds / self.train(2)))
+        self.steps = max(1, round(seconds / self.train(self.steps)))
+
+    def _feed(self, steps: int) -> dict[str, Any]:
+        rows = steps * self._workload.batch_size
+        x, y, size = self._data.x_train[:rows], self._data.y_train[:rows], self._workload.batch_size
+        if not self._stream:
+            return {"x": x, "y": y, "batch_size": size}
+        import tensorflow as tf
+
+        return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(size).prefetch(2)}
 
 
 def measure(
-    workload: str,
+    workload: Any,
     modes: Sequence[str],
     *,
     rounds: int,
-    steps: int,
-    data_dir: str | None,
-    pause: float = harness.PAUSE,
+    seconds: float,
+    data_dir: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """The record of a workload whose contenders are ways of compiling."""
-    names = [AUTO, *(name for name in modes if name != AUTO)]
-    return harness.measure(
-        workload,
-        names,
-        rounds=rounds,
-        steps=steps,
-        data_dir=data_dir,
-        specs={
-            name: {"peer": "ours", "settings": {"features": ["metrics"], **MODES[name]}}
-            for name in names
-        },
-        reference=AUTO,
-        pause=pause,
-        say=functools.partial(logging.info, "%s: %s", workload),
-    )
+    """The record of a workload whose contenders are ways of compiling; one step is a round."""
+    record: dict[str, Any] = {"title": workload.title, "steps_per_round": 1, "contenders": {}}
+    try:
+        data = workload.data(data_dir)
+    except FileNotFoundError as error:
+        return {**record, "skipped": str(error)}
+    contenders: dict[str, Contender] = {}
+    with tempfile.TemporaryDirectory(prefix="modes-") as folder:
+        os.environ["GRADLOOP_CACHE_DIR"] = folder  # what was found out before is not known here
+        weights = None
+        for mode in [AUTO, *(name for name in modes if name != AUTO)]:
+            contenders[mode] = made = Contender(workload, data, weights, mode)
+            weights = weights or made.model.get_weights()
+            made.settle(seconds)
+            say(f"{mode}: first step after {made.first_step_seconds:.1f} s")
+    times: dict[str, list[float]] = {mode: [] for mode in contenders}
+    for number in range(rounds):
+        order = list(contenders)
+        moved = number % len(order)
+        for mode in [*order[moved:], *order[:moved]]:
+            times[mode].append(contenders[mode].train(contenders[mode].steps))
+    for mode, made in contenders.items():
+        record["contenders"][mode] = {
+            "rounds": times[mode],
+            "first_step_seconds": made.first_step_seconds,
+            "settings": {"plan": made.plan and made.plan.entry()},
+        }
+    return results.summarise(record, AUTO)
 
 
 def verdict(record: Mapping[str, Any]) -> tuple[str, float, float]:
@@ -125,7 +187,7 @@ def verdict(record: Mapping[str, Any]) -> tuple[str, float, float]:
     ratios = {
         name: entry["ratio"]
         for name, entry in record["contenders"].items()
-        if "ratio" in entry and name not in (AUTO, "stream")
+        if name not in (AUTO, "stream")
     }
     best = max(ratios, key=lambda name: ratios[name]["median"])
     return best, ratios[best]["median"] - 1.0, ratios[best]["noise"]
@@ -137,19 +199,15 @@ def show(out: Any, workload: str, record: dict[str, Any]) -> None:
         out.print(f"{workload}: {record['skipped']}")
         return
     made = tables.table(
-        f"{workload}: {record['title']}, rounds of {record['steps_per_round']} steps",
+        f"{workload}: {record['title']}",
         "compiled as",
         "steps/s",
         f"x {AUTO}",
         "low .. high",
         "noise",
         "first step",
-        "peak memory",
     )
     for name, entry in record["contenders"].items():
-        if "ratio" not in entry:
-            out.print(f"{name}: {entry.get('skipped', 'not measured')}")
-            continue
         ratio = entry["ratio"]
         made.add_row(
             name,
@@ -158,14 +216,12 @@ def show(out: Any, workload: str, record: dict[str, Any]) -> None:
             tables.interval(ratio, ".3f"),
             f"{ratio['noise']:.1%}",
             f"{entry['first_step_seconds']:.1f} s",
-            f"{entry['peak_mb']:,.0f} MB" if "peak_mb" in entry else "",
         )
     out.print(made)
-    settings = record["contenders"][AUTO].get("settings", {})
-    if plan := settings.get("plan"):
-        share = plan["seconds"] / TEN_MINUTES
-        out.print(f"  chosen: {plan['mode']} ({plan['reason']})", markup=False)
-        out.print(f"  its trial took {plan['seconds']:.1f} s, {share:.1%} of ten minutes")
+    plan = record["contenders"][AUTO]["settings"]["plan"]
+    share = plan["seconds"] / TEN_MINUTES
+    out.print(f"  chosen: {plan['mode']} ({plan['reason']})", markup=False)
+    out.print(f"  its trial took {plan['seconds']:.1f} s, {share:.1%} of ten minutes")
     best, ahead, noise = verdict(record)
     within = "within" if ahead <= BAND else "NOT within"
     out.print(

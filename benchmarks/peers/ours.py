@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import tempfile
 from collections.abc import Sequence
@@ -23,8 +22,7 @@ class Ours(Peer):
 
     Settings: `features`, which are on (default: `FEATURES`): "metrics", "progress",
     "gradient_norm", "checkpoint" (one at the end of each `fit`) and those of `CALLBACKS`; `jit`;
-    `steps_per_call`, to cut the compiled loop as a callback with `Every(steps=...)` does; `plan`,
-    to choose how to compile as for a long run; `stream`, to feed the rows by a `tf.data` pipeline.
+    `steps_per_call`, to cut the compiled loop as a callback with `Every(steps=...)` does.
     """
 
     FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
@@ -52,9 +50,6 @@ class Ours(Peer):
         )
         self.verbose = 1 if "progress" in features else 0
         self.callbacks = self._callbacks(features)
-        self.planned: Any = None
-        if self.settings.get("plan"):
-            self.planned = self._plan()
 
     def arguments(self) -> dict[str, Any]:
         """Further arguments of the Trainer."""
@@ -64,8 +59,11 @@ class Ours(Peer):
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
         """One call of `fit`."""
+        rows = self.rows(batches)
         history = self.trainer.fit(
-            **self._feed(self.rows(batches)),
+            self.data.x_train[:rows],
+            self.data.y_train[:rows],
+            batch_size=self.workload.batch_size,
             epochs=epochs,
             shuffle=False,
             verbose=self.verbose,
@@ -90,24 +88,8 @@ class Ours(Peer):
                 verb: f"{choice.mode} ({choice.reason})"
                 for verb, choice in self.trainer.programs.choices.items()
             },
-            "plan": self.planned,
             "layers": "ours" if self.workload.own_layers else "Keras",
         }
-
-    def _feed(self, rows: int) -> dict[str, Any]:
-        """The first rows as `fit` takes them."""
-        x, y, size = self.data.x_train[:rows], self.data.y_train[:rows], self.workload.batch_size
-        if not self.settings.get("stream"):
-            return {"x": x, "y": y, "batch_size": size}
-        import tensorflow as tf
-
-        return {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(size).prefetch(2)}
-
-    def _plan(self) -> dict[str, Any]:
-        """Chooses as for a long run; what was tried is not on disk already."""
-        os.environ["GRADLOOP_CACHE_DIR"] = tempfile.mkdtemp(prefix="ours-")
-        choice = self.trainer.plan(**self._feed(len(self.data.x_train)))
-        return choice.entry()
 
     def _callbacks(self, features: Sequence[str]) -> list[Any]:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="ours-"))  # inside the child's own folder

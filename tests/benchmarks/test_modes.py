@@ -1,12 +1,13 @@
 """The benchmark of ways of compiling: the verdict is of the measured ratios, and is shown."""
 
+import dataclasses
 import io
 
 import rich.console
 
-from benchmarks import modes, results
-from benchmarks.peers.ours import Ours
-from benchmarks.workloads import WORKLOADS
+from benchmarks import modes, results, workloads
+from trainer.compiling import cost
+from trainer.compiling.choice import Choice
 
 
 def _record(**seconds):
@@ -42,15 +43,21 @@ def test_the_verdict_is_the_best_of_the_forced_ways():
     assert "NOT within 3%" in _shown(_record(auto=1.0, graph=0.9))
 
 
-def test_every_workload_has_its_number_of_steps():
-    assert set(WORKLOADS) <= set(modes.STEPS)
-
-
 def test_what_could_not_run_says_why():
     assert "no MNIST" in _shown({"title": "t", "skipped": "no MNIST"})
 
 
-def test_the_contender_plans_and_streams():
-    """The settings are those that the peer reads."""
-    assert {"jit", "plan", "stream"} == {key for one in modes.MODES.values() for key in one}
-    assert "`plan`" in Ours.__doc__ and "`stream`" in Ours.__doc__
+def test_ways_are_measured_in_turns(monkeypatch):
+    """Two rounds of two ways of a workload of a few rows: the same first losses, all timed."""
+    workload = workloads.get("digits")
+    data = workload.data()
+    few = dataclasses.replace(data, x_train=data.x_train[:96], y_train=data.y_train[:96])
+    monkeypatch.setattr(workload, "data", lambda data_dir=None: few, raising=False)
+    monkeypatch.setattr(cost, "decide", lambda *_: Choice("graph", "for the test"))
+    record = modes.measure(workload, ["graph", "stream"], rounds=2, seconds=0.01)
+    assert list(record["contenders"]) == ["auto", "graph", "stream"]
+    for entry in record["contenders"].values():
+        assert len(entry["rounds"]) == 2 and min(entry["rounds"]) > 0
+        assert entry["first_step_seconds"] > 0
+    assert record["contenders"]["auto"]["settings"]["plan"]["mode"] == "graph"
+    assert "x auto" in _shown(record)
