@@ -39,7 +39,7 @@ class Keeper:
     def traced(self, graph: tf.Graph, args: Any, seconds: float) -> None:
         """Counts it, and looks for what XLA would compile again and again."""
         self.programs.guard.traced(self.name, self.mode, self.rows, args, seconds)
-        if self.mode == "step" and (found := by_value(graph)):
+        if self.mode == "step" and (found := constants.said(graph)):
             self.programs.guard.by_value(self.verb, found)
 
     def begin(self) -> None:
@@ -69,14 +69,3 @@ class Keeper:
             self.put_back()
             self.put_back = None
         return programs.compiled(self.verb, self.fetch, self.rows, mode, self.instruments)
-
-
-def by_value(graph: tf.Graph) -> str:
-    """What XLA would compile anew for each value, in a line; "" if nothing."""
-    found = sorted({str(one) for one in constants.dependences(graph)})
-    if not found:
-        return ""
-    return (
-        f"XLA compiles a step anew for each value that {', '.join(found[:3])} gets as a shape, "
-        "size or begin; read rows with tf.gather, and keep shapes fixed"
-    )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
 from trainer import arguments, state, update
-from trainer.compiling import activations, cost, guard, record, trial
-from trainer.compiling.choice import MODES, SAID, Choice
+from trainer.compiling import chooser, guard, record
+from trainer.compiling.choice import SAID, Choice
 from trainer.compiling.settings import Jit
 from trainer.computing import Computing
 from trainer.context import StepContext
@@ -20,7 +20,7 @@ from trainer.data.segment import Segment
 from trainer.distribute import Replicas
 from trainer.instruments.base import Instrument
 from trainer.instruments.readout import Readout
-from trainer.keeper import Keeper, by_value
+from trainer.keeper import Keeper
 from trainer.loop import Columns, Loop, StepOutput
 from trainer.precision import Precision, widened
 from trainer.random import Seeds, fold, handed
@@ -112,9 +112,11 @@ class Programs:
                 say(f"compiled as {SAID[new.mode]}: {new.reason}")
             self._ahead[verb], self.choices[verb], choice = steps, new, new
         auto = self._jit.mode(verb) == "auto"
-        if auto and choice.mode != "graph" and (shapes := self._many_shapes(verb, choice, segment)):
-            self.choices[verb] = choice = Choice("graph", shapes)
-            self.warn(f"{verb} goes on as {SAID['graph']}: {shapes}")
+        if auto and choice.mode != "graph":
+            shapes = self.guard.shapes(verb, choice.mode, segment.args)
+            if len(shapes) > _SHAPES:
+                self.choices[verb] = choice = Choice("graph", guard.many_shapes(shapes))
+                self.warn(f"{verb} goes on as {SAID['graph']}: {choice.reason}")
         most = self._rows[verb] = max(segment.rows, self._rows.get(verb, 0))
         # The ragged end of an epoch is one step: not worth a program of its own under XLA.
         short = auto and segment.rows < most
@@ -293,78 +295,28 @@ class Programs:
             self.parts = max(self.parts, min(record.recall_parts(key), segment.rows))
         if asked != "auto":
             return Choice(asked, "as asked by jit=")
-        own = f"{key}-{steps}"  # what was decided for a run of this very length comes first
-        choice = record.recall(own) or record.recall(key)
-        if choice is None:
-            choice = self._decide(verb, fetch, segment, graph, steps)
-            choice = choice._replace(peak_bytes=activations.peak_bytes(graph))
-            self._keep(record.remember(key if choice.settled else own, choice))
-        return choice
-
-    def _decide(
-        self,
-        verb: str,
-        fetch: Callable[..., Any],
-        segment: Segment,
-        graph: tf.Graph,
-        steps: int | None,
-    ) -> Choice:
-        """What the graph tells, or a trial."""
-        on_cpu = all(d.device_type == "CPU" for d in tf.config.list_logical_devices())
-        told = cost.cost_of(graph)
-        if (choice := cost.decide(told, steps, on_cpu)) is not None:
-            return choice
-        return self._try(verb, fetch, segment, told, steps, by_value(graph))
-
-    def _try(
-        self,
-        verb: str,
-        fetch: Callable[..., Any],
-        segment: Segment,
-        told: cost.Cost,
-        steps: int | None,
-        by_value: str,
-    ) -> Choice:
-        """Tries every mode on the real state, and puts the state back."""
 
         def run_in(mode: str) -> Callable[[int], Columns]:
             loop = self.compiled(verb, fetch, segment.rows, mode)
             loop.trace(segment.args)
             return lambda n: loop(segment.args, 0, n)
 
-        self.trying = True
-        try:
-            with state.untouched((self._task, self.variables)):
-                choice = trial.measure(
-                    {mode: partial(_later, run_in, mode) for mode in MODES},
-                    min(segment.steps, _CAPACITY[verb]),
-                    budget=partial(cost.trial_budget, steps),
-                    compile_seconds=told.compile_seconds,
-                    left_out={"step": f"not tried: {by_value}"} if by_value else {},
-                )
-        finally:
-            self.trying = False
+        most = min(segment.steps, _CAPACITY[verb])
+        choice, problem = chooser.choose(key, graph, steps, run_in, most, self._scratch)
+        self._keep(problem)
         for key in [k for k in self._loops if k[0] == verb and k[3] not in (choice.mode, "graph")]:
             del self._loops[key]  # the memory of what lost
         return choice
 
-    def _many_shapes(self, verb: str, choice: Choice, segment: Segment) -> str:
-        """Why XLA has compiled enough shapes of a verb's batches, if it has."""
-        known = {
-            tuple(p.signature.items())
-            for p in self.guard.programs
-            if (p.verb, p.mode) == (verb, choice.mode)
-        }
-        now = guard.signature_of(segment.args)
-        if len(known) < _SHAPES or tuple(now.items()) in known:
-            return ""
-        shapes = ", ".join(
-            sorted({dict(s)[name] for s in known for name in now if name in dict(s)})
-        )
-        return (
-            f"its batches come in more than {_SHAPES} shapes ({shapes}), each of which XLA would "
-            "compile anew; pad them to a few lengths to have XLA"
-        )
+    @contextmanager
+    def _scratch(self) -> Iterator[None]:
+        """While it is open, steps may be tried on the real state, which is put back."""
+        self.trying = True
+        try:
+            with state.untouched((self._task, self.variables)):
+                yield
+        finally:
+            self.trying = False
 
     def _keep(self, problem: str | None) -> None:
         if problem is not None:
@@ -432,7 +384,3 @@ class Programs:
         if message not in self._said:
             self._said.add(message)
             logging.warning(message)
-
-
-def _later(make: Callable[[str], Callable[[int], Columns]], mode: str, n: int) -> Columns:
-    return make(mode)(n)

@@ -74,6 +74,17 @@ def dependences(graph: tf.Graph) -> list[Dependence]:
     return list(found)
 
 
+def said(graph: tf.Graph) -> str:
+    """What XLA would compile anew for each value, in a line; "" if nothing."""
+    found = sorted({str(one) for one in dependences(graph)})
+    if not found:
+        return ""
+    return (
+        f"XLA compiles a step anew for each value that {', '.join(found[:3])} gets as a shape, "
+        "size or begin; read rows with tf.gather, and keep shapes fixed"
+    )
+
+
 def _asked_for(graph: tf.Graph) -> Iterator[tuple[tf.Operation, tf.Tensor]]:
     """(operation, input) for each value asked for at compile time, of the functions called too."""
     for op in graph.get_operations():

@@ -98,6 +98,12 @@ class Guard:
             raise RecompileError(message)
         self._warn(message)
 
+    def shapes(self, verb: str, mode: str, args: Any) -> list[dict[str, str]]:
+        """The signatures that a function was compiled for in a mode, and that of `args` at last."""
+        known = [p.signature for p in self.programs if (p.verb, p.mode) == (verb, mode)]
+        now = signature_of(args)
+        return known if now in known else [*known, now]
+
     def seconds(self, since: int = 0) -> float:
         """What tracing and first calls of the programs from number `since` on took."""
         return sum(p.trace_seconds + (p.first_seconds or 0.0) for p in self.programs[since:])
@@ -122,6 +128,15 @@ def signature_of(args: Any) -> dict[str, str]:
     return {
         name: f"{leaf.dtype.name}{_shape(leaf)}" for name, leaf in zip(names, leaves, strict=True)
     }
+
+
+def many_shapes(shapes: Sequence[dict[str, str]]) -> str:
+    """Why shapes that differ so often stay out of XLA."""
+    told = "; ".join(sorted({", ".join(signature.values()) for signature in shapes}))
+    return (
+        f"its batches come in {len(shapes)} shapes and maybe more ({told}), each of which XLA "
+        "would compile anew; pad them to a few lengths to have XLA"
+    )
 
 
 def difference(before: Sequence[Program], new: Program) -> str:

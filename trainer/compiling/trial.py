@@ -17,6 +17,7 @@ _LEAST_ROUNDS, _MOST_ROUNDS = 5, 15
 _CLEAR = 3.0  # a difference counts from so many standard errors on,
 _SLIGHT = 0.01  # and from this share of the time on
 _LAUNCH_SECONDS = 0.5e-3  # the most that an XLA loop can save of an XLA step: its launch
+_HOPELESS = 1.5  # times the plain graph, at a glance: then it is not worth compiling
 
 
 def measure(
@@ -91,7 +92,7 @@ class _Race:
             return
         one = min(_timed(run, 1) for _ in range(2))
         n = max(1, min(self._most, int(0.2 * _ROUND_SECONDS / max(one, 1e-9))))
-        many = _timed(run, n)
+        many = min(_timed(run, n) for _ in range(3))
         self._rough[mode] = many / n
         self._call[mode] = max(0.0, one - many / n) if n > 1 else 0.0
         if mode == "graph":
@@ -114,7 +115,8 @@ class _Race:
                 f"not tried: about {needed:.2g} s, and {max(left, 0.0):.2g} s are left for trying"
             )
         step = self._rough.get("step")
-        if mode == "loop" and step is not None and step - _LAUNCH_SECONDS > self._rough["graph"]:
+        hopeless = _HOPELESS * self._rough["graph"] + _LAUNCH_SECONDS
+        if mode == "loop" and step is not None and step > hopeless:
             return "not tried: it can only save the launches of an XLA step, which is slower"
         return ""
 
