@@ -28,6 +28,8 @@ def fingerprint(graph: tf.Graph) -> str:
         outputs = [f"{x.dtype.name}{x.shape}" for x in op.outputs]
         digest.update(f"{op.type} {outputs}\n".encode())
     devices = [d.device_type for d in tf.config.list_logical_devices()]
+    details = tf.config.experimental.get_device_details
+    devices += [details(d).get("device_name") for d in tf.config.list_physical_devices("GPU")]
     threads = tf.config.threading
     machine = (
         platform.machine(),
