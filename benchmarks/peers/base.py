@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,14 @@ from benchmarks.workloads import Workload
 
 class Unavailable(Exception):
     """A contender cannot run here; the message says why."""
+
+
+def tensor_float_32(settings: Mapping[str, Any]) -> None:
+    """Turns products of float32 by TF32, on GPUs that have it, on or off where `tf32` says so."""
+    if "tf32" in settings:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(settings["tf32"])
 
 
 class Peer:

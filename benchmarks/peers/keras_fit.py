@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.peers.base import Peer
+from benchmarks.peers.base import Peer, tensor_float_32
 
 # What the search for the best setting tries: inputs, jit_compile, steps_per_execution.
 GRIDS = {
@@ -26,7 +26,8 @@ class KerasFit(Peer):
     """`compile` and `fit`, with no progress bar and no callbacks.
 
     Settings: `input` "arrays" (default; with `batch_size`) or "tf.data" (batched, cached,
-    prefetched), `steps_per_execution` (default 1), `jit_compile` (default "auto").
+    prefetched), `steps_per_execution` (default 1), `jit_compile` (default "auto"), `precision`, the
+    policy of every layer, `tf32`, see `tensor_float_32`.
     """
 
     def setup(self, weights: Sequence[np.ndarray]) -> None:
@@ -36,6 +37,10 @@ class KerasFit(Peer):
 
     def compile(self) -> None:
         """A new model with the settings as they are now."""
+        import keras
+
+        tensor_float_32(self.settings)
+        keras.config.set_dtype_policy(self.settings.get("precision", "float32"))
         self.model = self.workload.keras_model()
         self.model.set_weights(self.initial)
         self.model.compile(

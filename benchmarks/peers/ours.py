@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.base import Peer, Unavailable
+from benchmarks.peers.base import Peer, Unavailable, tensor_float_32
 
 # Features that are callbacks: the callback's name, and the file or folder it writes.
 CALLBACKS = {
@@ -22,7 +22,8 @@ class Ours(Peer):
 
     Settings: `features`, which are on (default: `FEATURES`): "metrics", "progress",
     "gradient_norm", "checkpoint" (one at the end of each `fit`) and those of `CALLBACKS`; `jit`;
-    `steps_per_call`, to cut the compiled loop as a callback with `Every(steps=...)` does.
+    `steps_per_call`, to cut the compiled loop as a callback with `Every(steps=...)` does;
+    `precision`, as the Trainer takes it; `tf32`, see `tensor_float_32`.
     """
 
     FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
@@ -34,6 +35,7 @@ class Ours(Peer):
         except ImportError as error:
             raise Unavailable(f"the Trainer cannot be imported: {error}") from error
         workload = self.workload
+        tensor_float_32(self.settings)
         self.model = workload.model() if workload.own_layers else workload.keras_model()
         if workload.own_layers:
             self.model(self.data.x_train[: workload.batch_size])  # builds
@@ -46,6 +48,7 @@ class Ours(Peer):
             metrics=workload.metrics() if "metrics" in features else None,
             jit=self.settings.get("jit", "auto"),
             gradient_norm="gradient_norm" in features,
+            precision=self.settings.get("precision"),
             **self.arguments(),
         )
         self.verbose = 1 if "progress" in features else 0
@@ -84,6 +87,7 @@ class Ours(Peer):
         return {
             "features": list(self.settings.get("features", self.FEATURES)),
             "jit": self.settings.get("jit", "auto"),
+            "precision": self.settings.get("precision"),
             "compiled": {
                 verb: f"{choice.mode} ({choice.reason})"
                 for verb, choice in self.trainer.programs.choices.items()

@@ -2,12 +2,13 @@
 
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import layers
 import optimizers
-from trainer import LossScale, Precision, Task
+from trainer import LossScale, Precision, Task, Trainer
 from trainer.computing import Computing
 
 
@@ -53,3 +54,35 @@ def test_a_mode_is_looked_at_once():
         computing.look(graph, mode)
     assert len(said) == 1
     assert "float32 MatMul" in said[0]
+
+
+@pytest.mark.parametrize("overflows_on", [0, 1])
+@pytest.mark.parametrize("own", [True, False])
+def test_an_overflow_on_any_replica_leaves_the_update_out_on_all(own, overflows_on, sgd):
+    """Keras looks at replica 0 alone and writes infinities. Two replicas equal one device: scale,
+    counters and weights, also with an optimizer that updates outside of the replicas.
+    """
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 3)).astype("float32"), rng.normal(size=(32, 2)).astype("float32")
+    x[8 + 4 * overflows_on] *= 1e5  # the second batch of 8, in the share of one replica
+
+    def train(strategy):
+        trainer = Trainer(
+            layers.Dense(2, kernel_initializer="ones"),
+            loss="mse",
+            optimizer=optimizers.SGD(0.01) if own else sgd(0.01),
+            precision=Precision("float16", loss_scale=LossScale(2.0**8, dynamic_growth_steps=2)),
+            strategy=strategy,
+            jit=False,
+        )
+        history = trainer.fit(x, y, batch_size=8, shuffle=False, verbose=0)
+        return history.steps, trainer
+
+    one, alone = train(None)
+    two, spread = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    np.testing.assert_array_equal(one["skipped"], [0, 1, 0, 0])
+    np.testing.assert_array_equal(two["skipped"], one["skipped"])
+    np.testing.assert_array_equal(two["loss_scale"], one["loss_scale"])
+    assert str(spread.overflows()) == str(alone.overflows())
+    for a, b in zip(alone.task.model.weights, spread.task.model.weights, strict=True):
+        np.testing.assert_allclose(b.numpy(), a, rtol=2e-3)
