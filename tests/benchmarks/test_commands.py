@@ -14,6 +14,7 @@ from benchmarks import harness, results, speed
         ("benchmarks.modes", "--modes"),
         ("benchmarks.losses", "--vocabulary"),
         ("benchmarks.saving", "--every"),
+        ("benchmarks.precision", "--device"),
     ],
 )
 def test_help(run_module, module, flag):
@@ -35,6 +36,7 @@ def test_help(run_module, module, flag):
         (["benchmarks.overhead", "--features=tensorbord"], "Did you mean 'tensorboard'?"),
         (["benchmarks.modes", "--modes=lop"], "Did you mean 'loop'?"),
         (["benchmarks.losses", "--losses=hubre"], "Did you mean 'huber'?"),
+        (["benchmarks.precision", "--precisions=bflaot16"], "Did you mean 'bfloat16'?"),
         (["benchmarks.saving", "--savers=orbit"], "'orbit' is not one of ours_checkpoint"),
         (["benchmarks.compare", "one.json"], "give two results files"),
     ],

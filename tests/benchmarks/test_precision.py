@@ -1,0 +1,53 @@
+"""The benchmark of precisions: who competes, what the ratios are of, what is shown."""
+
+import io
+
+import pytest
+
+from benchmarks import harness, precision, tables
+
+
+def test_every_way_in_every_precision_and_fit():
+    found = precision.contenders(["float32", "bfloat16"], ["graph", "loop"])
+    assert list(found) == [
+        f"{way} {dtype}" for dtype in ("float32", "bfloat16") for way in ("fit", "graph", "loop")
+    ]
+    assert found["fit bfloat16"]["settings"]["precision"] == "mixed_bfloat16"
+    assert found["graph float32"]["settings"]["jit"] is False
+    assert found["graph float32"]["settings"]["tf32"] is False
+
+
+def test_ratios_are_paired_with_what_is_compiled_alike(monkeypatch):
+    """Round by round: half the seconds in every round is a gain of 2, whatever the rounds do."""
+    seconds = {
+        "fit float32": [4.0, 8.0],
+        "loop float32": [2.0, 4.0],
+        "fit bfloat16": [3.0, 6.0],
+        "loop bfloat16": [1.0, 2.0],
+    }
+
+    def measured(name, contenders, **how):
+        entries = {
+            n: {"rounds": r, "steps_per_second": {"median": 1.0}} for n, r in seconds.items()
+        }
+        return {"title": "a model", "batch_size": 8, "contenders": entries}
+
+    monkeypatch.setattr(harness, "measure", measured)
+    record = precision.measure(
+        "digits", ["float32", "bfloat16"], ["loop"], rounds=2, steps=None, data_dir=None
+    )
+    entry = record["contenders"]["loop bfloat16"]
+    assert entry["gain"]["median"] == 2.0
+    assert entry["fit"]["median"] == 3.0
+    assert "gain" not in record["contenders"]["loop float32"]
+    out = io.StringIO()
+    precision.show(tables.console(file=out), "digits", record)
+    (line,) = (row for row in out.getvalue().splitlines() if "loop bfloat16" in row)
+    assert "2.00" in line
+    assert "3.00" in line
+
+
+def test_a_device_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
+    with pytest.raises(ValueError, match="sees no GPU"):
+        precision.use("gpu")
