@@ -71,11 +71,11 @@ def optimizer(given: Any) -> Any:
     return found
 
 
-def say(verbose: Any) -> Callable[[str], None]:
-    """Where `fit` puts its messages: print, or nowhere."""
+def say(verbose: Any, chief: bool) -> Callable[[str], None]:
+    """Where `fit` puts its messages: print, or nowhere; of several workers the chief speaks."""
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f"verbose={verbose!r}; it is 'auto', 0, 1 or 2.")
-    return print if verbose else lambda text: None
+    return print if verbose and chief else lambda text: None
 
 
 def asked(steps: Any, epochs: Any) -> dict[str, int]:

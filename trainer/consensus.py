@@ -7,9 +7,11 @@ end, and all do the same.
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 
-from trainer.distribute import Replicas
+from trainer.distribute import Replicas, check_ends
 from trainer.interrupt import Interrupt
 
 _ELSEWHERE = "another worker asked for it"
@@ -29,6 +31,20 @@ class Consensus:
         self._wish: str | None = None
         self._stop: str | None = None
         self._signal: signal.Signals | None = None
+        self._begun, self._seconds = time.perf_counter(), 0.0
+
+    @property
+    def chief(self) -> bool:
+        """Whether this worker is the one that writes."""
+        return self._replicas.chief
+
+    @property
+    def seconds(self) -> float:
+        """Since fit began; of several workers by the chief's clock, after the last call.
+
+        So a trigger that counts seconds is due on all of them at once.
+        """
+        return time.perf_counter() - self._begun if self._alone else self._seconds
 
     @property
     def stop(self) -> str | None:
@@ -49,16 +65,37 @@ class Consensus:
         """A callback of this worker wishes to end the run, for a reason."""
         self._wish = stop or self._wish
 
-    def steps(self, n: int) -> int:
-        """How many steps the next call makes: the fewest that any worker can; 0 if the run ends."""
+    def steps(self, n: int, end: float = math.inf) -> int:
+        """How many steps the next call makes: the fewest that any worker can; 0 if the run ends.
+
+        Args:
+            n: how many this worker can make.
+            end: after how many its data ends, where that is known.
+
+        Raises:
+            ValueError: the data ends for some workers, and not for the others.
+        """
         if self._alone:
             return n
-        said = self._replicas.agree(n, bool(self._wish), self._interrupt.wanted or 0)
+        said = self._replicas.agree(n, bool(self._wish), self._interrupt.wanted or 0, end)
         if (number := int(said[:, 2].max())) > 0:
-            self._interrupt.wanted = self._signal = signal.Signals(number)
+            self._signal = signal.Signals(number)
+            self._interrupt.tell(self._signal)
         if said[:, 1].any():
             self._stop = self._wish or _ELSEWHERE
-        return 0 if self.ends else int(said[:, 0].min())
+        if self.ends:
+            return 0
+        fewest = int(said[:, 0].min())
+        check_ends(said[:, 3] <= fewest)
+        return fewest
+
+    def after(self, took: float, compiled: bool) -> tuple[float, bool]:
+        """How long a call took and whether it compiled, by the chief's clock; sets `seconds`."""
+        if self._alone:
+            return took, compiled
+        chief = self._replicas.agree(took, compiled, time.perf_counter() - self._begun)[0]
+        self._seconds = float(chief[2])
+        return float(chief[0]), bool(chief[1])
 
     def any(self, wish: bool) -> bool:
         """Whether any worker wishes something."""

@@ -6,6 +6,8 @@ added before they are used (`update`). Nothing else knows of strategies.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -28,6 +30,7 @@ class Replicas:
         spread: whether steps go through the strategy at all.
         workers: processes that train together.
         worker: which of them this is; 0 is the chief.
+        exchanged: when all workers last heard of each other (`time.monotonic`).
     """
 
     def __init__(self, strategy: Any = None) -> None:
@@ -54,8 +57,14 @@ class Replicas:
         self.workers = self.count // self._local
         self.worker = worker_index(strategy)
         self._first = self.worker * self._local
+        self.exchanged = time.monotonic()
         self._exchange: Any = None
         self._options = None
+
+    @property
+    def chief(self) -> bool:
+        """Whether this worker is the one that writes."""
+        return self.worker == 0
 
     def scope(self) -> AbstractContextManager[Any]:
         """Where variables are to be created."""
@@ -122,13 +131,29 @@ class Replicas:
             return np.array([values], np.float64)
         if self._exchange is None:
             self._exchange = tf.function(self._table, autograph=False)
-        own = np.zeros([self.workers, len(values)])
-        own[self.worker] = values
-        return self._exchange(tf.constant(own)).numpy()
+        width = 8 if len(values) <= 8 else -(-len(values) // 1024) * 1024  # traced for few widths
+        own = np.zeros([self.workers, width])
+        own[self.worker, : len(values)] = values
+        said = self._exchange(tf.constant(own)).numpy()[:, : len(values)]
+        self.exchanged = time.monotonic()
+        return said
 
-    def fewest(self, n: int) -> int:
-        """The smallest number that any worker says."""
-        return n if self.workers == 1 else int(self.agree(n).min())
+    def fewest(self, n: int, end: float = math.inf) -> int:
+        """How many steps all workers can make: the fewest that any can.
+
+        Args:
+            n: how many this one can.
+            end: after how many the data ends, where that is known.
+
+        Raises:
+            ValueError: the data ends for some of them, and not for the others.
+        """
+        if self.workers == 1:
+            return n
+        said = self.agree(n, end)
+        fewest = int(said[:, 0].min())
+        check_ends(said[:, 1] <= fewest)
+        return fewest
 
     def _table(self, own: tf.Tensor) -> tf.Tensor:
         def one() -> tf.Tensor:
@@ -151,6 +176,20 @@ class Replicas:
 
     def _rows_of(self, value: Any) -> Any:
         return tf.concat(self.strategy.experimental_local_results(value), 0)
+
+
+def check_ends(ended: np.ndarray) -> None:
+    """Refuses data that ends for some workers alone, `[workers]` of whom say whether it does.
+
+    Raises:
+        ValueError: it ends for some, and not for the others.
+    """
+    if ended.any() and not ended.all():
+        raise ValueError(
+            f"the data ends on worker {', '.join(map(str, np.flatnonzero(ended)))} before it does "
+            f"on worker {', '.join(map(str, np.flatnonzero(~ended)))}. Give every worker all of "
+            "the data, the same batches in the same order: each takes its own rows of every batch."
+        )
 
 
 def worker_index(strategy: Any) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import logging
 
+from trainer import agreement, state
 from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
 from trainer.calls import Call, Goal, Position
@@ -49,6 +50,22 @@ class Fit:
         self._task, self._programs = task, programs
         self._position, self._session = position, session
         self._endless: Any = None  # the data of the last call, if it never ends
+
+    def agree(self, asked: Mapping[str, int], source: Source, held_out: Source | None) -> None:
+        """Of several workers, refuses those that were asked for something else, or on other data.
+
+        Raises:
+            Disagreement: there are such.
+        """
+        if self._replicas.workers > 1:
+            facts: dict[str, Any] = {"fit": dict(asked), "data": source.fingerprint()}
+            if held_out is not None:
+                facts["validation data"] = held_out.fingerprint()
+            facts["variables"] = {
+                name: f"{v.dtype.name} {list(v.shape)}"
+                for name, v in state.variables(self._task).items()
+            }
+            agreement.check(self._replicas, facts)
 
     def enter(
         self, data: Any, source: Source, asked: dict[str, int], steps_per_epoch: int | None
@@ -119,6 +136,7 @@ class Fit:
         programs = len(self._programs.guard.programs)
         grace = session.settings.grace_seconds if session else None
         with Interrupt(self._programs.stop, sigterm_grace=grace) as interrupt:
+            consensus = Consensus(self._replicas, interrupt)
             run = FitRun(
                 self._task,
                 position,
@@ -130,7 +148,7 @@ class Fit:
                 callbacks=callbacks,
                 validation=validation,
                 saver=session,
-                consensus=Consensus(self._replicas, interrupt),
+                consensus=consensus,
                 verbs=verbs,
                 clock=clock,
             )
@@ -146,7 +164,8 @@ class Fit:
                 if session is not None:
                     with clock.during("checkpoint"):
                         session.finish()
-                if interrupt.wanted:  # it came after the last step
+                consensus.steps(0)
+                if consensus.signal:  # it came after the last step
                     raise KeyboardInterrupt
             except KeyboardInterrupt:
                 if session is None:

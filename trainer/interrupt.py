@@ -65,6 +65,10 @@ class Interrupt:
             return None
         return max(0.0, self._deadline - time.monotonic())
 
+    def tell(self, number: signal.Signals) -> None:
+        """A signal came to another process of this run: it is granted here as well."""
+        self._note(number)
+
     def __enter__(self) -> Interrupt:
         self._flag.assign(False)
         if threading.current_thread() is not threading.main_thread():

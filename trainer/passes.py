@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from trainer.callbacks.triggers import Trigger
 from trainer.data.segment import Segment, Source
 from trainer.loop import Loop
 from trainer.metrics.windows import Window
 from trainer.programs import Programs
+from trainer.roles import Validation
 from trainer.task import Task
 
 _ALL = 2**30  # steps: as many as there are
@@ -43,6 +47,16 @@ def evaluate(
     return window.values()
 
 
+def validation(
+    task: Task, programs: Programs, held_out: Source | None, asked: Mapping[str, int], when: Trigger
+) -> Validation | None:
+    """What a call of `fit` validates on, and when; None without data."""
+    if held_out is None:
+        return None
+    repeats = asked.get("epochs", 1)
+    return Validation(partial(evaluate, task, programs, held_out, repeats), when)
+
+
 def predict(programs: Programs, source: Source) -> Any:
     """The outputs for every row of the source, in order: a nest of arrays `[n, ...]`."""
     chunks: list[Any] = []
@@ -67,7 +81,11 @@ def first_segment(source: Source) -> Segment:
 def _calls(
     verb: str, programs: Programs, source: Source, repeats: int
 ) -> Iterator[tuple[Loop, Segment, int, int]]:
-    """Goes once over the data: yields (loop, segment, first step, number of steps)."""
+    """Goes once over the data, in calls that all workers make alike.
+
+    Yields:
+        The loop, the segment, its first step to run, and how many.
+    """
     known = source.steps_per_epoch
     reader, empty = source.reader(0), True
     try:
@@ -76,11 +94,15 @@ def _calls(
             loop = programs.loop(verb, source.fetch, segment, known and known * repeats)
             first = 0
             while first < segment.steps:
-                n = programs.replicas.fewest(min(loop.capacity, segment.steps - first))
+                left = segment.steps - first
+                end = left if segment.last else math.inf
+                n = programs.replicas.fewest(min(loop.capacity, left), end)
                 yield loop, segment, first, n
                 first += n
             if segment.last:
                 break
+        else:
+            programs.replicas.fewest(0, 0)
     finally:
         reader.close()
     if empty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,7 @@ class FitRun:
         self._history, self._validation = call.history, validation
         self._saver, self._consensus, self._verbs = saver, consensus, verbs
         self._clock = clock
-        self._callbacks = Callbacks(callbacks)
+        self._callbacks = Callbacks(callbacks, chief=consensus.chief)
         self._gauges = Gauges(self._callbacks.instruments)
         self._started = False
         self._window = Window(task.metrics)
@@ -101,7 +102,6 @@ class FitRun:
         self._closed: dict[str, Any] = {}  # what the last boundary said
         self._epoch_step = 0  # of the epoch that is reported, also when it has just ended
         self._owed: Owed | None = None
-        self._begun = time.perf_counter()
 
     # What callbacks may do (`callbacks.base.Run`).
 
@@ -118,7 +118,7 @@ class FitRun:
     @property
     def seconds(self) -> float:
         """Since fit began."""
-        return time.perf_counter() - self._begun
+        return self._consensus.seconds
 
     @property
     def optimizers(self) -> dict[str, Any]:
@@ -240,6 +240,7 @@ class FitRun:
                 with self._clock.during("input"):
                     segment = reader.take(self._left())
                 if segment is None:  # the stream ended where the last segment did
+                    self._consensus.steps(0, 0)
                     self._refuse_empty()
                     self._end_of_steps(epoch_end=True)
                     self._boundary()
@@ -265,7 +266,8 @@ class FitRun:
             n, due = self._gauges.next(self._moment(epoch_end=False), most)
             with self._clock.during("compile"):
                 running = self._loop_for(segment, due) if due else loop
-            n = self._consensus.steps(min(n, running.capacity))
+            end = segment.steps - done if segment.last else math.inf
+            n = self._consensus.steps(min(n, running.capacity), end)
             if not n:
                 return False
             if self._callbacks.watches_calls:
@@ -294,8 +296,9 @@ class FitRun:
         with self._clock.during("step"):
             columns = loop(args, first, n, self._window.sums)
         seconds, compiled = time.perf_counter() - begun, loop.traces != traces
+        took = self._consensus.after(seconds, compiled)
         if columns.steps and (not due or columns.steps > 1):  # one that is read tells no pace
-            self._pace.add(columns.steps, seconds, compiled)
+            self._pace.add(columns.steps, *took)
         if compiled:
             self._clock.move(seconds, "step", "compile")
         return columns

@@ -6,10 +6,9 @@ import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import Any
 
-from trainer import arguments, passes, state
+from trainer import agreement, arguments, lost, passes, state
 from trainer.building import Building
 from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
@@ -32,12 +31,13 @@ from trainer.loss_scale import Overflows
 from trainer.metrics.windows import scalars
 from trainer.precision import Precision
 from trainer.programs import Programs
-from trainer.roles import Validation, Verbs
+from trainer.roles import Verbs
 from trainer.supervised import Supervised
 from trainer.weights.saved_model import export, servable
 from trainer.weights.transfer import save_weights
 
 
+@lost.among_peers("fit", "evaluate", "predict", "plan")
 class Trainer:
     """Trains a model, or a task.
 
@@ -120,9 +120,10 @@ class Trainer:
             "loss_weights": loss_weights,
         }
         self._replicas = Replicas(strategy)
-        with self._replicas.scope():
+        with lost.told(self._replicas), self._replicas.scope():
+            agreement.check(self._replicas, agreement.program(self.seed, self.accumulate, jit))
             self.task = arguments.task(model_or_task, given, self.accumulate)
-        self._replicas.adopt(self.task)
+            self._replicas.adopt(self.task)
         mark(self.task, recompute)
         self.history: History | None = None
         self._position = Position()
@@ -204,11 +205,12 @@ class Trainer:
             Preempted: after SIGTERM, where checkpoints are taken: the last one holds everything.
                 A SystemExit with code 143.
             CheckpointError: no checkpoint could be read or written; see `Checkpoint`.
+            Disagreement, LostPeer: see `agreement` and `lost`; SystemExits with codes 78 and 75.
         """
         given, clock = dict(locals()), Clock()
         if dry_run:
             return rehearse(self, {k: v for k, v in given.items() if k not in ("self", "dry_run")})
-        say = arguments.say(verbose)
+        say = arguments.say(verbose, self._replicas.chief)
         asked = arguments.asked(steps, epochs)
         every = arguments.validation_trigger(validation_freq)
         if validation_split:
@@ -236,17 +238,14 @@ class Trainer:
                 self._building.build(
                     "evaluate", held_out, y, batch_size, argument="validation_data[1]"
                 )
+            self._fit.agree(asked, source, held_out)
             with self._session.open(self._position, say) if self._session else nullcontext():
                 call = self._fit.enter(x, source, asked, steps_per_epoch)
                 self.history = call.history
                 if call.done:
                     say(f"fit is done already: {call.history}")
                     return call.history
-                validation = None
-                if held_out is not None:
-                    often = asked.get("epochs", 1)
-                    evaluate = partial(passes.evaluate, self.task, self.programs, held_out, often)
-                    validation = Validation(evaluate, every)
+                validation = passes.validation(self.task, self.programs, held_out, asked, every)
                 self._fit.run(
                     call,
                     source,
@@ -295,7 +294,7 @@ class Trainer:
             assert values is not None
         finally:
             source.close()
-        if verbose:
+        if verbose and self._replicas.chief:
             print("  ".join(f"{name}: {value:.6g}" for name, value in scalars(values).items()))
         return values
 
@@ -442,7 +441,7 @@ class Trainer:
         if checkpoint is None:
             return None
         same = {"seed": self.seed, "accumulate": self.accumulate, "precision": str(self.precision)}
-        return Session(Checkpoint.of(checkpoint), self.task, self.programs, same)
+        return Session(Checkpoint.of(checkpoint), self.task, self.programs, same, self._replicas)
 
     def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Source:
         return open_source(x, y, sample_weight, seed=self.seed, **how)

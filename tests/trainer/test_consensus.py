@@ -1,52 +1,32 @@
 """Workers make the same calls and end together, whatever each of them wishes."""
 
+import math
 import signal
-import threading
 
-import numpy as np
 import pytest
 
+from tests.trainer import pairs
 from trainer.consensus import Consensus
 from trainer.distribute import Replicas
-
-
-class Desk:
-    """Stands for an interrupt, and for the replicas of one of two workers in a process."""
-
-    workers = 2
-
-    def __init__(self, worker, table, barrier):
-        self.worker, self._table, self._barrier = worker, table, barrier
-        self.wanted = None
-
-    def agree(self, *values):
-        self._table[self.worker] = values
-        self._barrier.wait(5)
-        said = np.array(self._table, float)
-        self._barrier.wait(5)
-        return said
-
-    def tell(self, number):
-        self.wanted = number
 
 
 @pytest.fixture
 def together():
     """`together(fn)`: `fn(consensus, interrupt)` in two workers at once; what they give."""
 
+    class Interrupted:
+        wanted = None
+
+        def tell(self, number):
+            self.wanted = number
+
     def run(fn):
-        table, barrier, found = [None, None], threading.Barrier(2), [None, None]
-        desks = [Desk(i, table, barrier) for i in range(2)]
+        def one(desk):
+            interrupt = Interrupted()
+            interrupt.worker = desk.worker
+            return fn(Consensus(desk, interrupt), interrupt)
 
-        def work(i):
-            found[i] = fn(Consensus(desks[i], desks[i]), desks[i])
-
-        threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(10)
-        return found
+        return pairs.together(one)
 
     return run
 
@@ -90,3 +70,30 @@ def test_alone_wishes_count_at_once():
     consensus.wish("enough")
     assert consensus.stop == "enough"
     assert consensus.ends
+
+
+def test_data_that_ends_for_one_alone_is_refused_by_both(together):
+    errors = together(lambda consensus, desk: consensus.steps(5, (5, math.inf)[desk.worker]))
+    assert [type(error) for error in errors] == [ValueError] * 2
+    assert "the data ends on worker 0 before it does on worker 1" in str(errors[0])
+    assert together(lambda consensus, desk: consensus.steps(5, 5)) == [5, 5]
+    assert together(lambda consensus, desk: consensus.steps((3, 5)[desk.worker], 5)) == [3, 3]
+    at_its_end = together(
+        lambda consensus, desk: consensus.steps((0, 5)[desk.worker], (0, 5)[desk.worker])
+    )
+    assert [type(error) for error in at_its_end] == [ValueError] * 2
+
+
+def test_time_goes_by_the_chiefs_clock(together):
+    def fn(consensus, desk):
+        before = consensus.seconds
+        took = consensus.after((0.25, 9.0)[desk.worker], desk.worker == 1)
+        return before, took, consensus.seconds, consensus.chief
+
+    ours, theirs = together(fn)
+    assert ours[:3] == theirs[:3]
+    assert ours[:2] == (0.0, (0.25, False))
+    assert (ours[3], theirs[3]) == (True, False)
+    alone = Consensus(Replicas(), None)
+    assert alone.after(2.0, True) == (2.0, True)
+    assert alone.seconds > 0

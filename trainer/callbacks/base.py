@@ -198,10 +198,14 @@ class Callback:
     A callback runs on the host, between two compiled calls; it never costs a synchronisation per
     step, because the loop runs as many steps as the nearest trigger allows in one call and the
     values of each step come back together, in `report.steps`.
+
+    Of several workers each calls its own callbacks, with the same reports at the same steps; set
+    `chief_only` to True where only one of them should, as it writes a file.
     """
 
     when: Trigger = Every(epochs=1)
     writes_to: tuple[str, ...] = ()  # attributes that hold a path: a dry run turns them elsewhere
+    chief_only: bool = False  # it only writes: of several workers the first alone calls it
 
     @property
     def monitors(self) -> Sequence[str]:

@@ -28,6 +28,7 @@ class CSVLogger(Callback):
     """
 
     writes_to = ("filename",)
+    chief_only = True
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class ExportBest(Callback):
     """
 
     writes_to = ("path",)
+    chief_only = True
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ class JSONLogger(Callback):
     """
 
     writes_to = ("filename",)
+    chief_only = True
 
     def __init__(
         self,

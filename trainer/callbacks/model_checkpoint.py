@@ -44,6 +44,7 @@ class ModelCheckpoint(Callback):
     """
 
     writes_to = ("filepath",)
+    chief_only = True
 
     def __init__(
         self,

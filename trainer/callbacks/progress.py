@@ -34,6 +34,8 @@ class Progress(Callback):
             is 1.
     """
 
+    chief_only = True
+
     def __init__(self, verbose: int | str = "auto") -> None:
         if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f"verbose={verbose!r}: it must be 0, 1, 2 or 'auto'.")

@@ -30,6 +30,7 @@ class Callbacks:
     Args:
         callbacks: a list of `Callback` instances, or None. Keras callbacks that work by epochs are
             wrapped (`KerasCallback`).
+        chief: whether those that write are called; else they only count as due.
 
     Raises:
         TypeError: one of them is a class, a Keras callback that needs Keras's own loop, or no
@@ -37,7 +38,7 @@ class Callbacks:
         ValueError: one is given twice.
     """
 
-    def __init__(self, callbacks: Sequence[Callback] | None = None) -> None:
+    def __init__(self, callbacks: Sequence[Callback] | None = None, *, chief: bool = True) -> None:
         if isinstance(callbacks, Callback):
             callbacks = [callbacks]
         if callbacks is not None and not isinstance(callbacks, (list, tuple)):
@@ -48,8 +49,8 @@ class Callbacks:
             _check(callback, f"callbacks[{i}]")
             if any(callback is other for other in given[:i]):
                 raise ValueError(f"callbacks[{i}] ({callback!r}) is in the list twice.")
-            keras = is_keras_callback(callback)
-            self._entries.append(_Entry(KerasCallback(callback) if keras else callback))
+            own = KerasCallback(callback) if is_keras_callback(callback) else callback
+            self._entries.append(_Entry(own, asleep=own.chief_only and not chief))
 
         self._watchers = [
             e for e in self._entries if type(e.callback).before_call is not Callback.before_call
@@ -95,6 +96,8 @@ class Callbacks:
             _check_monitors(e.callback, run)
             e.begun, e.fired, e.seen = False, 0.0, run.start_step
         for e in self._entries:
+            if e.asleep:
+                continue
             try:
                 e.callback.on_train_begin(run)
             except (ValueError, TypeError):
@@ -133,8 +136,11 @@ class Callbacks:
         for e in self._entries:
             if not e.callback.when.due(dataclasses.replace(moment, fired=e.fired)):
                 continue
-            report = make_report(e.seen)
+            seen = e.seen
             e.fired, e.seen = moment.seconds, moment.step
+            if e.asleep:
+                continue
+            report = make_report(seen)
             try:
                 control = e.callback(report)
                 if control is not None and not isinstance(control, Control):
@@ -200,7 +206,7 @@ class Callbacks:
         for key, e in self._keyed():
             if key in memory:
                 e.seen = memory[key]["seen"]
-                if memory[key]["memory"]:
+                if not e.asleep and memory[key]["memory"]:
                     e.callback.load_memory(memory[key]["memory"])
 
     def _keyed(self) -> Iterator[tuple[str, _Entry]]:
@@ -214,6 +220,7 @@ class Callbacks:
 @dataclasses.dataclass
 class _Entry:
     callback: Callback
+    asleep: bool = False  # another worker calls it
     begun: bool = False
     fired: float = 0.0  # seconds since fit began at its last call
     seen: int = 0  # the last step reported to it

@@ -7,21 +7,23 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer import distribute, state
+from trainer import agreement, distribute, state
 from trainer.callbacks.triggers import Moment
 from trainer.calls import Call, Position
 from trainer.checkpoint import guard, plain
+from trainer.checkpoint.errors import CheckpointError
 from trainer.checkpoint.settings import Checkpoint
 from trainer.checkpoint.store import Content, Found, Store
 from trainer.checkpoint.writer import Writer
 from trainer.data.fingerprint import differences
+from trainer.distribute import Replicas
 from trainer.match import match
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Session:
         task: whose variables are kept.
         programs: the step counter, and how each verb is compiled.
         configuration: what must be the same for a run to go on: name -> plain value.
+        replicas: who trains: the chief alone writes, and says which checkpoint all go on from.
     """
 
     def __init__(
@@ -51,7 +54,9 @@ class Session:
         task: Any,
         programs: Programs,
         configuration: Mapping[str, Any],
+        replicas: Replicas,
     ) -> None:
+        self._replicas = replicas
         self.settings = settings
         self.store = Store(settings.directory)
         self._task, self._programs = task, programs
@@ -76,7 +81,7 @@ class Session:
             position: where training stands; set to where the checkpoint stands.
             say: told in a line what was found.
         """
-        with self.store:
+        with self.store if self._replicas.chief else nullcontext():
             if not self._begun:
                 self._begin(position, say)
             self._fired = 0.0
@@ -166,7 +171,8 @@ class Session:
             self._calls.append(self._opening)
             self._opening = None
         self._entered += 1
-        self._writer = Writer(self.store, self.settings.retention(run.monitored))
+        retention = self.settings.retention(run.monitored)
+        self._writer = Writer(self.store, retention) if self._replicas.chief else None
 
     def next(self, moment: Moment) -> int:
         """The first step after `moment.step` at which one may be due."""
@@ -177,9 +183,13 @@ class Session:
         return self.settings.trigger.due(dataclasses.replace(moment, fired=self._fired))
 
     def save(self, moment: Moment, memory: Mapping[str, Any], logs: Mapping[str, float]) -> None:
-        """Takes one; a thread writes it."""
-        assert self._writer is not None and self._position is not None
+        """Takes one; a thread of the chief writes it."""
+        assert self._position is not None
         self._fired = moment.seconds
+        variables = self._variables()
+        values = {name: v.read_value() for name, v in variables.items()}  # all workers may have to
+        if self._writer is None:
+            return
         packed, arrays = plain.pack(
             {
                 "position": dataclasses.asdict(self._position),
@@ -189,8 +199,6 @@ class Session:
             },
             OWN,
         )
-        variables = self._variables()
-        values = {name: v.read_value() for name, v in variables.items()}
         values.update({path: tf.convert_to_tensor(a) for path, a in arrays.items()})
         weights = set(state.model_variables(self._task))
         self._writer.put(
@@ -214,19 +222,20 @@ class Session:
         logging.warning("training goes on without this checkpoint: %s", error)
 
     def finish(self, seconds: float | None = None) -> bool:
-        """Waits until the last one is on disk, at most so long; whether it is."""
-        if self._writer is None:
-            return False
-        written = self._writer.flush(seconds)
+        """Waits until the last one is on disk, at most so long; whether it is.
+
+        Of several workers none goes before the chief has written.
+        """
+        written = self._writer is not None and self._writer.flush(seconds)
         self.check()
-        return written
+        return bool(self._replicas.agree(written)[0, 0])
 
     def preview(self) -> None:
         """Puts the model's weights back, for evaluation before any training in this process."""
         if self._begun or self._previewed:
             return
         self._previewed = True
-        if (found := self.store.newest()) is None:
+        if (found := self._newest()) is None:
             return
         variables = state.model_variables(self._task)
         _, values = self.store.load(found.name, found.manifest.weights, verified=found.manifest)
@@ -239,7 +248,7 @@ class Session:
 
     def _begin(self, position: Position, say: Callable[[str], None]) -> None:
         self._position = position
-        found = self.store.newest()
+        found = self._newest()
         if found is not None:
             for bad in found.set_aside:
                 logging.warning(
@@ -251,6 +260,23 @@ class Session:
                 f"{position.epoch_step} steps into it): {self.store.path(found.name)}"
             )
         self._begun = True
+
+    def _newest(self) -> Found | None:
+        """The newest checkpoint, as the chief finds it and every worker reads it."""
+        found = self.store.newest() if self._replicas.chief else None
+        name = agreement.tell(self._replicas, found.name if found else "")[0]
+        if name and not self._replicas.chief:
+            try:
+                found = Found(name, self.store.verify(name), ())
+                fact = found.manifest.weights_sha256
+            except CheckpointError as error:
+                fact = f"{error}"
+        elif found:
+            fact = found.manifest.weights_sha256
+        else:
+            return None
+        agreement.check(self._replicas, {f"checkpoint {self.store.path(name)}": fact})
+        return found
 
     def _restore(self, found: Found, position: Position) -> None:
         """Puts variables, position, calls and programs back."""

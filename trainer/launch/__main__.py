@@ -49,13 +49,18 @@ def define_flags() -> None:
         "How long the workers may take for a last checkpoint after a signal; more than "
         "Checkpoint(grace_seconds=).",
     )
+    flags.DEFINE_float(
+        "pause_seconds",
+        waits.pause,
+        "The longest pause before a restart; the first is 1 s, each later one twice as long.",
+    )
     flags.DEFINE_integer(
         "gpus_per_worker",
         0,
         "Each worker sees so many GPUs of its own (CUDA_VISIBLE_DEVICES); 0 leaves that alone.",
         lower_bound=0,
     )
-    for name in ("heartbeat_seconds", "end_seconds", "grace_seconds"):
+    for name in ("heartbeat_seconds", "end_seconds", "grace_seconds", "pause_seconds"):
         flags.register_validator(name, lambda value: value > 0, "it must be above 0.")
 
 
@@ -67,7 +72,10 @@ def main(argv: Sequence[str]) -> int:
     if not given.module and not os.path.isfile(argv[1]):
         raise app.UsageError(f"there is no file {argv[1]!r}; for a module's name pass --module.")
     limits = Limits(
-        heartbeat=given.heartbeat_seconds, end=given.end_seconds, grace=given.grace_seconds
+        heartbeat=given.heartbeat_seconds,
+        end=given.end_seconds,
+        grace=given.grace_seconds,
+        pause=given.pause_seconds,
     )
     return supervise(
         ["module" if given.module else "script", *argv[1:]],

@@ -32,11 +32,13 @@ class Limits:
             while something holds the interpreter, such as loading TensorFlow from a slow disk.)
         end: after one worker has failed, how long the others may take to say so and end.
         grace: after a signal, how long the workers may take for their last checkpoint.
+        pause: the longest pause before a restart.
     """
 
     heartbeat: float = 60.0
-    end: float = 10.0
+    end: float = 15.0
     grace: float = 40.0
+    pause: float = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,13 +182,15 @@ class Crew:
     def _look(self, looked: float) -> float:
         """Sees who has ended or is frozen; returns the time."""
         now = time.monotonic()
-        # Once one has failed, those that were silent for a few signs are what it waited for.
-        limit = 5 * self._beat if self._failed() else self._limits.heartbeat
+        limit = self._limits.heartbeat
         if now - looked > limit / 3:  # it is the launcher that stood still
             for worker in self._running():
                 worker.seen = now
         for worker in self._running():
-            if worker.poll() is None and now - worker.seen > limit:
+            # One that is stopped is what those waited for that lost a peer.
+            if worker.poll() is None and (
+                now - worker.seen > limit or (self._failed() and worker.stopped)
+            ):
                 worker.frozen = True
                 worker.kill()
             if worker.code is not None:
@@ -197,10 +201,14 @@ class Crew:
 
     def _end_the_rest(self) -> None:
         for worker in self._running():
-            self._say(f"worker {worker.index} (process {worker.pid}) did not end and is killed")
-            self._killed.add(worker.index)
+            worker.frozen = time.monotonic() - worker.seen > 5 * self._beat
             worker.kill()
             self._ended.append(worker)
+            if worker.frozen:
+                self._say(str(worker))
+            else:
+                self._say(f"worker {worker.index} (process {worker.pid}) did not end: killed")
+                self._killed.add(worker.index)
 
     def _outcome(self, signals: Sequence[signal.Signals]) -> Outcome:
         failed = self._failed()

@@ -14,7 +14,6 @@ from typing import IO
 from trainer.launch.crew import Crew, Limits, Outcome
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM)
-LONGEST_PAUSE = 60.0  # seconds before a restart
 
 
 def supervise(
@@ -31,8 +30,8 @@ def supervise(
     """Runs workers to their end; returns the exit code.
 
     When one is lost, all are ended and all are started again, on other ports, after a pause that
-    doubles each time (1 s, 2 s, ... at most a minute). Each continues by itself from the newest
-    checkpoint, which is the same for all.
+    doubles each time (1 s, 2 s, ... at most `limits.pause`). Each continues by itself from the
+    newest checkpoint, which is the same for all.
 
     Args:
         command: `["script", "train.py", ...]` or `["module", "package.train", ...]`, and arguments.
@@ -49,13 +48,14 @@ def supervise(
         what the worker that failed last ended with, see `trainer.exits`.
     """
     say = say or _say
+    limits = limits or Limits()
     begun = time.monotonic()
     with passed_on() as signals:
         for restart in range(max_restarts + 1):
             with Crew(
                 command,
                 workers,
-                limits or Limits(),
+                limits,
                 environment=environment,
                 say=say,
                 out=out or sys.stdout.buffer,
@@ -64,7 +64,7 @@ def supervise(
                 outcome = crew.run(signals)
             if outcome.final or restart == max_restarts:
                 break
-            pause = min(2.0**restart, LONGEST_PAUSE)
+            pause = min(2.0**restart, limits.pause)
             which = f"restart {restart + 1} of {max_restarts}"
             say(f"{which} in {pause:g} s, from the newest checkpoint")
             if _interrupted(signals, pause):

@@ -85,6 +85,15 @@ class Worker:
             self.code = self._process.poll()
         return self.code
 
+    @property
+    def stopped(self) -> bool:
+        """Whether SIGSTOP holds it, where the system tells (Linux)."""
+        try:
+            text = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        return text.rpartition(")")[2].split()[0] in "Tt"
+
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal; what it started hears of it by the worker."""
         with contextlib.suppress(ProcessLookupError):

@@ -78,7 +78,7 @@ def launch(tmp_path, write):
             ["script", str(write(body)), str(tmp_path), *words],
             workers,
             max_restarts=max_restarts,
-            limits=Limits(**{"end": 0.3, "grace": 5.0, **limits}),
+            limits=Limits(**{"end": 0.3, "grace": 5.0, "pause": 0.1, **limits}),
             say=said.append,
             out=out,
             err=err,

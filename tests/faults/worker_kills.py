@@ -1,0 +1,191 @@
+"""Strikes two workers again and again while the launcher restarts them, and compares the ends.
+
+    python -m tests.faults.worker_kills --kills=30 --seed=1
+
+Kill -9, SIGSTOP and SIGTERM meet the chief and the other worker in turn: while they start, after
+a time drawn by lot while they train, and amid the write of a checkpoint. What the launcher ends
+with must equal, bit for bit, what it ends with undisturbed: all variables, history, callbacks'
+memories and the points that TensorBoard shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import itertools
+import os
+import pathlib
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+from tests.faults.kills import first_point, points
+from trainer.checkpoint.proof import first_difference
+from trainer.checkpoint.store import Store
+from trainer.launch.crew import Limits
+from trainer.launch.supervisor import supervise
+
+JOB = pathlib.Path(__file__).with_name("worker_job.py")
+ROOT = pathlib.Path(__file__).parents[2]
+SIGNALS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM)
+WORKERS = (0, 1)
+MOMENTS = ("training", "start", "write")
+
+
+class Striker(threading.Thread):
+    """Strikes the workers of a folder, once in each of their lives.
+
+    Args:
+        place: the job's folder.
+        strikes: `(signal, worker, moment, when)`; `when` is seconds, or the number of the write.
+    """
+
+    def __init__(self, place, strikes):
+        super().__init__(daemon=True, name="striker")
+        self.place, self.strikes = place, list(strikes)
+        self.made: list[str] = []
+        self.struck: list[float] = []
+        self.over = threading.Event()
+
+    def run(self):
+        """Waits for each life, then for its moment."""
+        last: set[str] = set()
+        for number, worker, moment, when in self.strikes:
+            pids = self._wait(lambda last=last: self._life("pid", last))
+            if pids is None:
+                return
+            last |= set(pids)
+            if moment == "start":
+                self.over.wait(when)
+            elif self._wait(lambda pids=pids: self._life("begun", set(), pids)) is None:
+                return
+            elif moment == "training":
+                self.over.wait(when)
+            else:
+                self._wait_for_write(when)
+            if self.over.is_set():
+                return
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself meanwhile
+                os.kill(int(pids[worker]), number)
+                self.made.append(f"{number.name} of {worker}, {moment} {when:.2g}")
+                self.struck.append(time.monotonic())
+
+    def _life(self, name, others, these=None):
+        """The numbers of both processes, once both are there, and new, or `these`."""
+        with contextlib.suppress(FileNotFoundError):
+            found = [(self.place / f"{name}-{i}").read_text() for i in WORKERS]
+            if not set(found) & others and these in (None, found):
+                return found
+        return None
+
+    def _wait(self, ready):
+        while not self.over.is_set():
+            if (found := ready()) is not None:
+                return found
+            time.sleep(0.005)
+        return None
+
+    def _wait_for_write(self, number):
+        seen: set[str] = set()
+        until = time.monotonic() + 3
+        while len(seen) < number and time.monotonic() < until and not self.over.is_set():
+            with contextlib.suppress(FileNotFoundError):
+                found = os.listdir(self.place / "checkpoints")
+                seen |= {name for name in found if name.startswith((".tmp-", ".trash-"))}
+            time.sleep(2e-4)
+
+
+def lots(kills, seed):
+    """Strikes: every signal on every worker in turn, each at a moment drawn by lot."""
+    chance = random.Random(seed)
+    kinds = list(itertools.islice(itertools.cycle(itertools.product(SIGNALS, WORKERS)), kills))
+    chance.shuffle(kinds)
+    for at, (number, worker) in enumerate(kinds):
+        moment = MOMENTS[at % len(MOMENTS)]
+        when = {
+            "training": chance.uniform(0.0, 2.0),
+            "start": chance.uniform(0.0, 8.0),
+            "write": chance.randint(1, 3),
+        }[moment]
+        yield number, worker, moment, when
+
+
+def run(place, every, strikes=(), limits=None):
+    """One launch to its end: (exit code, strikes made, what was said, longest until all ended)."""
+    place.mkdir(parents=True, exist_ok=True)
+    said, ended, errors = [], [], io.BytesIO()
+    striker = Striker(place, strikes)
+
+    def say(line):
+        said.append(line)
+        if line.startswith("restart "):
+            ended.append(time.monotonic())
+
+    striker.start()
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    try:
+        code = supervise(
+            ["script", str(JOB), str(place), str(every)],
+            len(WORKERS),
+            max_restarts=len(striker.strikes),
+            limits=limits or Limits(pause=0.1),
+            environment=lambda index: {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            say=say,
+            out=io.BytesIO(),
+            err=errors,
+        )
+    finally:
+        striker.over.set()
+        striker.join()
+    if code:
+        said.append(errors.getvalue().decode(errors="replace")[-4000:])
+    took = [end - begun for begun, end in zip(striker.struck, ended, strict=False)]
+    return code, striker.made, said, took
+
+
+def compare(straight, struck):
+    """The first difference between two folders' ends, or None."""
+    ends = [Store(place / "checkpoints").newest() for place in (straight, struck)]
+    if None in ends:
+        return "a run left no checkpoint"
+    found = first_difference(*(end.manifest for end in ends))
+    return found or first_point(*(points(place / "logs") for place in (straight, struck)))
+
+
+def main():
+    """Strikes as often as asked; the exit code is 0 if no run ended otherwise."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=30, help="in all")
+    parser.add_argument("--seed", type=int, default=1, help="of the lots")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        top, left, number, bad = pathlib.Path(folder), list(lots(given.kills, given.seed)), 0, 0
+        begun = time.monotonic()
+        code, _, said, _ = run(top / "straight", 97)
+        if code:
+            print("\n".join(said))
+            return code
+        print(f"uninterrupted: {time.monotonic() - begun:.0f} s", flush=True)
+        while left:
+            number += 1
+            place = top / f"run-{number}"
+            code, made, said, took = run(place, 97, left)
+            left = left[len(made) :]
+            difference = f"exit code {code}" if code else compare(top / "straight", place)
+            bad += difference is not None
+            for what, seconds in itertools.zip_longest(made, took):
+                print(f"  {what}: all ended after {seconds or 0:.1f} s")
+            verdict = "same bits" if difference is None else f"DIFFERS: {difference}"
+            print(f"run {number}: struck {len(made)} times: {verdict}", flush=True)
+            if difference is not None:
+                print("\n".join(said))
+        print(f"{given.kills} strikes, {bad} runs differ, {time.monotonic() - begun:.0f} s")
+        return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main())
