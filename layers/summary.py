@@ -1,7 +1,8 @@
-"""A text table of the variables of any tf.Module."""
+"""A text table of the variables of any tf.Module or Keras model."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,39 +12,44 @@ from .base import Layer
 from .tree import collect
 
 
-def summary(module: tf.Module) -> str:
-    """A table of path, shape, parameters, trainable and dtype: one row a variable, then the sums.
+def summary(module: Any) -> str:
+    """A table of path, shape, parameters, trainable, dtype and share of all parameters.
+
+    One row a variable, then the sums.
 
     A variable that hangs at several places is listed once, at the first. `trainable` tells what an
     optimizer would train: a variable below a layer with `trainable = False` is not.
 
     Args:
-        module: a `Layer` or any other `tf.Module`, built.
+        module: a `Layer`, any other `tf.Module` or a Keras model, built. A Keras variable is shown
+            by its own path.
 
     Returns:
         The table, lines joined by newlines; print it.
 
     Raises:
-        TypeError: if `module` is not a `tf.Module`.
+        TypeError: if `module` is neither.
     """
-    if not isinstance(module, tf.Module):
-        raise TypeError(
-            f"module must be a tf.Module, got {type(module).__name__}; a Keras model has a "
-            "summary() of its own"
-        )
-    trained = {id(v) for v in collect(module, trained_only=True)}
-    rows = [("path", "shape", "parameters", "trainable", "dtype")]
+    if isinstance(module, tf.Module):
+        named = list(_named(module, "", set()))
+        trained = {id(v) for v in collect(module, trained_only=True)}
+    elif hasattr(module, "trainable_variables") and hasattr(module, "variables"):
+        named = [(getattr(v, "path", v.name), v) for v in module.variables]
+        trained = {id(v) for v in module.trainable_variables}
+    else:
+        raise TypeError(f"module must be a tf.Module or a Keras model, got {module!r}")
+    total = sum(_size(v) for _, v in named)
+    rows = [("path", "shape", "parameters", "trainable", "dtype", "share")]
     counts = {True: 0, False: 0}
-    for path, variable in _named(module, "", set()):
-        size = int(variable.shape.num_elements() or 0)
-        if variable.shape.rank == 0:
-            size = 1
+    for path, variable in named:
+        size = _size(variable)
         is_trained = id(variable) in trained
         counts[is_trained] += size
         shape = "x".join(str(s) for s in variable.shape) or "scalar"
-        rows.append((path, shape, f"{size:,}", "yes" if is_trained else "no", variable.dtype.name))
+        share = f"{100 * size / total:.1f} %" if total else "-"
+        dtype = tf.as_dtype(variable.dtype).name
+        rows.append((path, shape, f"{size:,}", "yes" if is_trained else "no", dtype, share))
     lines = _aligned(rows)
-    total = counts[True] + counts[False]
     lines.append(
         f"{type(module).__name__}: {total:,} parameters, {counts[True]:,} trainable, "
         f"{counts[False]:,} not"
@@ -53,17 +59,22 @@ def summary(module: tf.Module) -> str:
     return "\n".join(lines)
 
 
-def _aligned(rows: list[tuple[str, str, str, str, str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+def _size(variable: Any) -> int:
+    return math.prod(int(n) for n in variable.shape)
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    columns = range(len(rows[0]))
+    widths = [max(len(row[i]) for row in rows) for i in columns]
     lines = []
     for row in rows:
         # Numbers to the right, words to the left.
         cells = [
-            cell.rjust(w) if i == 2 else cell.ljust(w)
+            cell.rjust(w) if rows[0][i] in ("parameters", "share") else cell.ljust(w)
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
-    rule = "-" * (sum(widths) + 2 * 4)
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     return [lines[0], rule, *lines[1:], rule]
 
 

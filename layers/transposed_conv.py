@@ -53,10 +53,21 @@ class _ConvTranspose(Layer):
                     "output_padding must be below strides along each axis, got "
                     f"output_padding={self.output_padding}, strides={self.strides}"
                 )
+            self._check_same()
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
+
+    def _check_same(self) -> None:
+        """An even window leaves nothing to begin with, so it cannot be padded by nothing."""
+        taps = zip(self.kernel_size, self.dilation_rate, self.output_padding or (), strict=True)
+        if self.padding == "same" and any(((k - 1) * d + 1) % 2 + p == 0 for k, d, p in taps):
+            raise ValueError(
+                "with padding='same' an output_padding of 0 needs a window of odd size, got "
+                f"output_padding={self.output_padding}, kernel_size={self.kernel_size}, "
+                f"dilation_rate={self.dilation_rate}; leave output_padding at None"
+            )
 
     def build(self, input_shape: Shape) -> None:
         """Creates `kernel` `[*kernel_size, filters, c]` and `bias` `[filters]`."""

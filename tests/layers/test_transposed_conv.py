@@ -55,6 +55,7 @@ def test_dilated_puts_zeros_between_taps(run):
 
 @pytest.mark.parametrize("make, words", [
     (lambda: L.Conv2DTranspose(3, 2, strides=2, output_padding=2), "output_padding must be below"),
+    (lambda: L.Conv1DTranspose(3, 2, output_padding=0, padding="same"), "a window of odd size"),
     (lambda: L.Conv1DTranspose(3, 2, output_padding=-1), "integers of 0 or more"),
     (lambda: L.Conv3DTranspose(0, 2), "filters must be a positive integer"),
     (lambda: L.Conv1DTranspose(3, 2, padding="causal"), "padding must be one of"),
