@@ -31,7 +31,7 @@ def summary(module: Any) -> str:
         TypeError: if `module` is neither.
     """
     if isinstance(module, tf.Module):
-        named = list(_named(module, "", set()))
+        named: list[tuple[str, Any]] = list(_named(module, "", set()))
         trained = {id(v) for v in collect(module, trained_only=True)}
     elif hasattr(module, "trainable_variables") and hasattr(module, "variables"):
         named = [(getattr(v, "path", v.name), v) for v in module.variables]
