@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 import layers
+from tests.trainer.pairs import together
 from trainer import Trainer, distribute
 from trainer.distribute import Replicas
 
@@ -35,3 +36,17 @@ def test_what_cannot_be_exact_is_refused(two):
     model = layers.Dense(1)
     with pytest.raises(ValueError, match="jit='loop' with 2 replicas"):
         Trainer(model, loss="mse", optimizer="sgd", strategy=two, jit="loop")
+
+
+def test_data_that_ends_for_some_workers_alone_is_refused():
+    """As many steps as all can make; the end must be everybody's."""
+
+    def fewest(*says):
+        return together(lambda desk: Replicas.fewest(desk, *says[desk.worker]))
+
+    assert fewest((5,), (3,)) == [3, 3]
+    assert fewest((5, 5), (3, 5)) == [3, 3]
+    assert fewest((5, 5), (5, 5)) == [5, 5]
+    for errors in (fewest((5, 5), (8,)), fewest((0, 0), (8,))):
+        assert all("ends on worker 0 before it does on worker 1" in str(e) for e in errors)
+    assert Replicas().fewest(7, 7) == 7

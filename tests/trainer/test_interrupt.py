@@ -155,3 +155,13 @@ def test_somebody_elses_pipe_still_hears(ctrl_c, flag):
         signal.set_wakeup_fd(before)
         os.close(read)
         os.close(write)
+
+
+def test_a_signal_to_another_worker_counts_here_too(ctrl_c, flag):
+    with Interrupt(flag, sigterm_grace=60) as interrupt:
+        interrupt.tell(signal.SIGTERM)
+        assert interrupt.wanted is signal.SIGTERM
+        assert 50 < interrupt.seconds_left <= 60
+    with Interrupt(flag) as interrupt:
+        interrupt.tell(signal.SIGINT)
+        assert interrupt.wanted is signal.SIGINT

@@ -228,3 +228,30 @@ def test_wishes_are_joined():
     assert ask(None, None) is None
     assert ask(Control(save=True), None) == Control(save=True)
     assert ask(Control(stop="a"), Control(save=True), Control(stop="b")) == Control("a; b", True)
+
+
+def test_of_several_workers_the_chief_alone_calls_those_that_write(fit, make_run):
+    """Elsewhere they are due at the same steps, so that all make calls of the same length."""
+    notes = []
+    writer, other = Recorder("w", Every(steps=4), notes), Recorder("o", Every(steps=6), notes)
+    writer.chief_only = True
+    for chief in (True, False):
+        callbacks = Callbacks([writer, other], chief=chief)
+        notes.clear()
+        callbacks.start(make_run())
+        begun = list(notes)
+        dues = []
+        for step in range(1, 13):
+            dues.append(callbacks.next(Moment(step=step - 1)))
+            callbacks.run(Moment(step=step), lambda since: _Report())
+        assert dues == [4, 4, 4, 4, 6, 6, 8, 8, 12, 12, 12, 12]
+        assert callbacks.seen == 12
+        callbacks.finish(lambda since: _Report())
+        names = {name for name, *_ in notes}
+        assert names == ({"w", "o"} if chief else {"o"})
+        assert begun == [("w", "begin"), ("o", "begin")][0 if chief else 1 :]
+
+
+class _Report:
+    step = 0
+    steps = {"step": np.zeros(0)}

@@ -11,6 +11,7 @@ import tensorflow as tf
 import layers
 import losses
 import optimizers
+from tests.trainer.pairs import together
 from trainer import (
     At,
     Callback,
@@ -22,8 +23,11 @@ from trainer import (
     Trainer,
     state,
 )
+from trainer.agreement import Disagreement
 from trainer.callbacks import CallbackError, Validated
 from trainer.checkpoint import CheckpointWriteError, Store, StoreInUseError
+from trainer.checkpoint.session import Session
+from trainer.checkpoint.store import Content
 from trainer.interrupt import Interrupt
 
 EVERY_3 = Every(steps=3)
@@ -473,3 +477,26 @@ def test_evaluation_reads_the_checkpoint_once(make, arrays, monkeypatch):
     other.predict(arrays[0])
     assert other.evaluate(*arrays, verbose=0) == first
     assert loads == [1]
+
+
+def test_workers_go_on_from_the_checkpoint_that_the_chief_finds(tmp_path):
+    """All of them from the same, also when a newer one has come since; or none does."""
+    shared, other = tmp_path / "shared", tmp_path / "other"
+
+    def newest(folders):
+        found = together(
+            lambda desk: Session(Checkpoint(folders[desk.worker]), None, None, {}, desk)._newest()
+        )
+        return [f.name if hasattr(f, "name") else f for f in found]
+
+    assert newest([shared, shared]) == [None, None]
+    for folder in (shared, other):
+        with Store(folder) as store:
+            for step in (1, 2):
+                value = tf.constant(step + (folder == other))
+                store.commit(Content(step=step, values={"w": value}, weights=["w"]))
+    assert newest([shared, shared]) == ["000002-step-2"] * 2
+    for folder in (other, tmp_path / "nowhere"):  # not the same folder, or not shared at all
+        errors = newest([shared, folder])
+        assert all(isinstance(error, Disagreement) for error in errors)
+        assert "000002-step-2" in str(errors[0])
