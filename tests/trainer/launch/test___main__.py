@@ -8,19 +8,24 @@ import pytest
 from tests.trainer.launch.conftest import python
 from trainer.launch.__main__ import gpus
 
+COMMAND = """
+import runpy
+runpy.run_module("trainer.launch.__main__", run_name="__main__", alter_sys=True)
+"""
+
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (["--help"], 1, "Runs a training script as several workers on this machine"),
         (["--helpshort"], 1, "--workers: How many."),
         ([], 1, "name the script to run"),
         (["missing.py"], 1, "there is no file 'missing.py'"),
     ],
 )
 def test_words(words, code, said):
-    command = "import runpy; runpy.run_module('trainer.launch.__main__', run_name='__main__')"
     done = subprocess.run(
-        python(command, *words),
+        python(COMMAND, *words),
         capture_output=True,
         text=True,
         check=False,
