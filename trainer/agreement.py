@@ -11,7 +11,7 @@ import json
 import pathlib
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,19 +36,19 @@ class Disagreement(SystemExit):
         return self.message
 
 
-def check(replicas: Replicas, facts: Mapping[str, Any]) -> None:
+def check(replicas: Replicas, facts: Callable[[], Mapping[str, Any]]) -> None:
     """Returns where all workers say the same; every worker must call it.
 
     Args:
         replicas: the workers.
-        facts: what must be the same: name -> JSON.
+        facts: gives what must be the same: name -> JSON; not asked where there is one worker.
 
     Raises:
         Disagreement: on every worker, if any differs.
     """
     if replicas.workers == 1:
         return
-    text = json.dumps(facts, sort_keys=True, default=str)
+    text = json.dumps(facts(), sort_keys=True, default=str)
     said = tell(replicas, text)
     if len(set(said)) == 1:
         return
@@ -128,7 +128,10 @@ def _code() -> Iterator[tuple[str, str]]:
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     beside = pathlib.Path(main).resolve().parent if main else None
     for name, module in list(sys.modules.items()):
-        path = pathlib.Path(getattr(module, "__file__", None) or ".").resolve()
+        found = getattr(module, "__file__", None)
+        if not isinstance(found, str) or not found.endswith(".py"):
+            continue
+        path = pathlib.Path(found).resolve()
         if not path.is_file():
             continue
         if name in _OWN:

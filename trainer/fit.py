@@ -57,15 +57,17 @@ class Fit:
         Raises:
             Disagreement: there are such.
         """
-        if self._replicas.workers > 1:
-            facts: dict[str, Any] = {"fit": dict(asked), "data": source.fingerprint()}
-            if held_out is not None:
-                facts["validation data"] = held_out.fingerprint()
-            facts["variables"] = {
-                name: f"{v.dtype.name} {list(v.shape)}"
-                for name, v in state.variables(self._task).items()
+
+        def facts() -> dict[str, Any]:
+            variables = state.variables(self._task)
+            return {
+                "fit": dict(asked),
+                "data": source.fingerprint(),
+                "validation data": held_out.fingerprint() if held_out else None,
+                "variables": {n: f"{v.dtype.name} {list(v.shape)}" for n, v in variables.items()},
             }
-            agreement.check(self._replicas, facts)
+
+        agreement.check(self._replicas, facts)
 
     def enter(
         self, data: Any, source: Source, asked: dict[str, int], steps_per_epoch: int | None

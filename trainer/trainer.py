@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from trainer import agreement, arguments, lost, passes, state
@@ -121,7 +122,8 @@ class Trainer:
         }
         self._replicas = Replicas(strategy)
         with lost.told(self._replicas), self._replicas.scope():
-            agreement.check(self._replicas, agreement.program(self.seed, self.accumulate, jit))
+            facts = partial(agreement.program, self.seed, self.accumulate, jit)
+            agreement.check(self._replicas, facts)
             self.task = arguments.task(model_or_task, given, self.accumulate)
             self._replicas.adopt(self.task)
         mark(self.task, recompute)

@@ -12,8 +12,8 @@ from trainer.distribute import Replicas
 
 def test_workers_that_agree_go_on():
     facts = {"seed": 3, "data": {"kind": "arrays", "rows": 50}, "more": [1, None, "x"]}
-    assert together(lambda desk: check(desk, dict(facts))) == [None, None]
-    assert check(Replicas(), facts) is None
+    assert together(lambda desk: check(desk, lambda: dict(facts))) == [None, None]
+    assert check(Replicas(), lambda: 1 / 0) is None
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_workers_that_agree_go_on():
     ],
 )
 def test_all_are_refused_and_told_why(facts, said):
-    errors = together(lambda desk: check(desk, facts[desk.worker]))
+    errors = together(lambda desk: check(desk, lambda: facts[desk.worker]))
     assert all(isinstance(error, Disagreement) for error in errors)
     assert [error.code for error in errors] == [78, 78]
     assert said in str(errors[0])
@@ -38,12 +38,12 @@ def test_all_are_refused_and_told_why(facts, said):
 
 def test_code_that_only_some_have_loaded_does_not_matter():
     facts = [{"code": {"train": "1", "writer": "2"}}, {"code": {"train": "1"}}]
-    assert together(lambda desk: check(desk, facts[desk.worker])) == [None, None]
+    assert together(lambda desk: check(desk, lambda: facts[desk.worker])) == [None, None]
 
 
 def test_long_differences_are_cut_and_counted():
     facts = [{"code": {f"m{i}": w for i in range(25)}} for w in ("a" * 500, "b" * 500)]
-    error = together(lambda desk: check(desk, facts[desk.worker]))[0]
+    error = together(lambda desk: check(desk, lambda: facts[desk.worker]))[0]
     assert "and 5 more" in str(error)
     assert len(str(error)) < 6000
     lines = differences(facts)

@@ -275,7 +275,7 @@ class Session:
             fact = found.manifest.weights_sha256
         else:
             return None
-        agreement.check(self._replicas, {f"checkpoint {self.store.path(name)}": fact})
+        agreement.check(self._replicas, lambda: {f"checkpoint {self.store.path(name)}": fact})
         return found
 
     def _restore(self, found: Found, position: Position) -> None:
