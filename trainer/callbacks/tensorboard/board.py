@@ -82,6 +82,7 @@ class TensorBoard(Callback):
 
     writes_to = ("log_dir",)
     chief_only = True
+    chief_only = True
 
     def __init__(
         self,
