@@ -44,8 +44,14 @@ class Replicas:
         if isinstance(strategy, tf.distribute.ParameterServerStrategy):
             raise ValueError(
                 "strategy is a ParameterServerStrategy, which makes updates again when a worker is "
-                "lost, so that no run is exact; use MirroredStrategy, MultiWorkerMirroredStrategy "
-                "or TPUStrategy."
+                "lost, so that no run is exact; use MirroredStrategy or "
+                "MultiWorkerMirroredStrategy."
+            )
+        if isinstance(strategy, tf.distribute.TPUStrategy):
+            raise ValueError(
+                "strategy is a TPUStrategy, which is not supported yet: its replicas are traced as "
+                "one, and rows are shared out by replica. Use MirroredStrategy or "
+                "MultiWorkerMirroredStrategy."
             )
         self.strategy = strategy
         self.count: int = strategy.num_replicas_in_sync
@@ -124,6 +130,17 @@ class Replicas:
             )
 
         return run
+
+    def rows(self, batch_rows: int, parts: int, full: int) -> list[tuple[int, int]]:
+        """Which rows of a batch this worker reads, as spans; see `Split.of`."""
+        if self.workers == 1:
+            return [(0, batch_rows)]
+        split = Split.of_rows(batch_rows, self.count, parts, full)
+        own = range(self._first, self._first + self._local)
+        return [
+            split.spans(own[0])[i][:1] + split.spans(own[-1])[i][1:]  # neighbours
+            for i in range(len(split.parts))
+        ] or [(0, batch_rows)]
 
     def agree(self, *values: float) -> np.ndarray:
         """What every worker says, `[workers, n]`: a small exchange that all must enter."""

@@ -194,7 +194,11 @@ class Split(NamedTuple):
                 f"replicas share a batch by rows, but its tensors have {sorted(map(str, found))} "
                 "rows; every tensor that has axes must have the examples along the first."
             )
-        rows = found.pop()
+        return cls.of_rows(found.pop(), count, parts, full)
+
+    @classmethod
+    def of_rows(cls, rows: int, count: int, parts: int = 1, full: int = 0) -> Split:
+        """As `of`, for a batch of so many rows."""
         if count == 1 or rows < count:
             return cls(())
         part = -(-rows // parts)
@@ -205,15 +209,20 @@ class Split(NamedTuple):
             sizes = [rows]
         return cls(tuple(_evenly(size, count) for size in sizes))
 
+    def spans(self, index: int) -> list[tuple[int, int]]:
+        """Where one replica's rows of each part begin and end."""
+        found, first = [], 0
+        for sizes in self.parts:
+            begin = first + sum(sizes[:index])
+            found.append((begin, begin + sizes[index]))
+            first += sum(sizes)
+        return found
+
     def take(self, batch: Any, index: int) -> Any:
         """One replica's share of a batch."""
         if not self.parts:
             return batch
-        spans, first = [], 0
-        for sizes in self.parts:
-            begin = first + sum(sizes[:index])
-            spans.append((begin, begin + sizes[index]))
-            first += sum(sizes)
+        spans = self.spans(index)
 
         def rows(x: tf.Tensor) -> tf.Tensor:
             if not x.shape.rank:

@@ -446,4 +446,4 @@ class Trainer:
         return Session(Checkpoint.of(checkpoint), self.task, self.programs, same, self._replicas)
 
     def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Source:
-        return open_source(x, y, sample_weight, seed=self.seed, **how)
+        return open_source(x, y, sample_weight, seed=self.seed, own=self._replicas.rows, **how)

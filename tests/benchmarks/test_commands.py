@@ -15,6 +15,7 @@ from benchmarks import harness, results, speed
         ("benchmarks.losses", "--vocabulary"),
         ("benchmarks.saving", "--every"),
         ("benchmarks.precision", "--device"),
+        ("benchmarks.replicas", "--replicas"),
     ],
 )
 def test_help(run_module, module, flag):

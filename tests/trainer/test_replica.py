@@ -47,6 +47,13 @@ def test_a_short_batch_that_parts_cannot_share_is_computed_whole():
     assert Split.of(tf.zeros([5]), 2, 4).parts == ((3, 2),)
 
 
+def test_spans_are_the_rows_that_are_taken():
+    split = Split.of_rows(11, 2, 3)
+    for i in range(2):
+        taken = split.take(tf.range(11), i).numpy().tolist()
+        assert taken == [row for begin, end in split.spans(i) for row in range(begin, end)]
+
+
 def test_tensors_of_other_rows_are_refused():
     with pytest.raises(ValueError, match="share a batch by rows"):
         Split.of((tf.zeros([4]), tf.zeros([5])), 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from trainer.data.fingerprint import spec_lines
 from trainer.data.hashes import of_rows
 from trainer.data.segment import Fetch, Segment
 from trainer.random import permutation
+
+Spans = Callable[[int], Sequence[tuple[int, int]]]  # rows of a batch -> (begin, end) of some
 
 
 class ResidentArrays:
@@ -111,14 +113,26 @@ class LargeArrays:
         rows: rows of a step.
         shuffle: each epoch in an order of its own, `permutation(seed, epoch, n)`.
         seed: the seed of the orders.
+        own: gives the spans of rows that are wanted of a batch of so many rows; the others are
+            never read, and what stands in their place is anything.
     """
 
     infinite: bool = False
     once: bool = False
 
-    def __init__(self, batch: Any, n: int, rows: int, *, shuffle: bool, seed: int) -> None:
+    def __init__(
+        self,
+        batch: Any,
+        n: int,
+        rows: int,
+        *,
+        shuffle: bool,
+        seed: int,
+        own: Spans | None = None,
+    ) -> None:
         self.element_spec = tf.nest.map_structure(spec_of, batch)
         self.steps_per_epoch: int | None = -(-n // rows)
+        self._own: Spans = own or _all_rows
         self.fetch: Fetch = fetch_step
         self._batch = tf.nest.map_structure(
             lambda a: np.asarray(a) if tf.is_tensor(a) else a, batch
@@ -135,8 +149,8 @@ class LargeArrays:
     def reader(self, epoch: int, skip: int = 0, taken: int = 0) -> ChunkReader:
         """Reads epoch `epoch`, from its step `skip` on."""
         order = None if self._seed is None else permutation(self._seed, epoch, self._n)
-        batch, n, rows = self._batch, self._n, self._rows
-        cursor = Cursor(lambda hungry: _gathered(batch, order, n, rows, skip), "x")
+        batch, n, rows, own = self._batch, self._n, self._rows, self._own
+        cursor = Cursor(lambda hungry: _gathered(batch, order, n, rows, skip, own), "x")
         self._cursors.add(cursor)
         return ChunkReader(cursor, owned=True)
 
@@ -243,8 +257,12 @@ def _flat(array: tf.Tensor) -> tf.Tensor:
 _FIRST_STEPS = 8  # of the first chunk, so that training starts soon; each next one is four times it
 
 
+def _all_rows(rows: int) -> Sequence[tuple[int, int]]:
+    return [(0, rows)]
+
+
 def _gathered(
-    batch: Any, order: np.ndarray | None, n: int, rows: int, skip: int
+    batch: Any, order: np.ndarray | None, n: int, rows: int, skip: int, own: Spans
 ) -> Iterator[Chunk]:
     """The chunks of one epoch of arrays."""
     leaves = tf.nest.flatten(batch)
@@ -254,20 +272,40 @@ def _gathered(
     while at < full:
         slab = Slab([(rows, *leaf.shape[1:]) for leaf in leaves], dtypes, full)
         slab.steps = min(most, slab.capacity, full - at)
-        _gather(slab, leaves, order, at * rows, (at + slab.steps) * rows)
+        _gather_own(slab, leaves, order, at * rows, rows, own(rows))
         at, most = at + slab.steps, 4 * most
         yield slab.finish(batch, last=at == full and not rest)
     if rest and at == full:
         slab = Slab([(rest, *leaf.shape[1:]) for leaf in leaves], dtypes, 1)
         slab.steps = 1
-        _gather(slab, leaves, order, full * rows, n)
+        _gather_own(slab, leaves, order, full * rows, rest, own(rest))
         yield slab.finish(batch, last=True)
 
 
-def _gather(slab: Slab, leaves: list, order: np.ndarray | None, start: int, stop: int) -> None:
-    """Copies the rows that stand at `start` to `stop` of the order into a slab."""
-    for buffer, leaf in zip(slab.buffers, leaves, strict=True):
-        out = buffer[: slab.steps].reshape(stop - start, *leaf.shape[1:])
+def _gather_own(
+    slab: Slab,
+    leaves: list,
+    order: np.ndarray | None,
+    start: int,
+    rows: int,
+    spans: Sequence[tuple[int, int]],
+) -> None:
+    """Copies the spans of each step's rows into a slab whose first step begins at `start`."""
+    steps = slab.steps
+    if list(spans) == [(0, rows)]:  # of all steps at once
+        wide = [b[:steps].reshape(steps * rows, *b.shape[2:]) for b in slab.buffers]
+        _gather(wide, leaves, order, start)
+        return
+    for step in range(steps):
+        for begin, end in spans:
+            parts = [buffer[step, begin:end] for buffer in slab.buffers]
+            _gather(parts, leaves, order, start + step * rows + begin)
+
+
+def _gather(outs: list, leaves: list, order: np.ndarray | None, start: int) -> None:
+    """Copies the rows that stand from `start` on in the order."""
+    for out, leaf in zip(outs, leaves, strict=True):
+        stop = start + len(out)
         if order is None:
             np.copyto(out, leaf[start:stop], casting="unsafe")
         elif leaf.dtype == out.dtype:  # "clip" as the default mode goes through a buffer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -35,6 +36,7 @@ def open_source(
     join: int = 1,
     class_weight: Any = None,
     budget_bytes: int | None = None,
+    own: Callable[[int, int, int], Sequence[tuple[int, int]]] | None = None,
     argument: str = "x",
 ) -> Source:
     """Opens data for reading in steps.
@@ -59,6 +61,8 @@ def open_source(
         budget_bytes: arrays of no more bytes than this are copied to the device once, larger ones
             fed by chunks. None means a quarter of the free memory, at most 2 GiB. Tensors that are
             there already do not count.
+        own: `own(rows, join, full)` gives the spans of rows that this process wants of a batch of
+            so many rows, where full ones have `full`: others of large arrays are not read.
         argument: the name of x in messages.
 
     Raises:
@@ -83,8 +87,10 @@ def open_source(
     batch, n = _arrays(x, y, sample_weight, class_weight, argument)
     size = sum(final_bytes(leaf) for leaf in tf.nest.flatten(batch))
     budget = default_budget() if budget_bytes is None else budget_bytes
-    kind_of_source = ResidentArrays if size <= budget else LargeArrays
-    return kind_of_source(batch, n, rows, shuffle=shuffle, seed=seed)
+    if size <= budget:
+        return ResidentArrays(batch, n, rows, shuffle=shuffle, seed=seed)
+    spans = None if own is None else (lambda part: own(part, join, rows))
+    return LargeArrays(batch, n, rows, shuffle=shuffle, seed=seed, own=spans)
 
 
 def open_validation(data: Any, *, batch_size: int | None, seed: int, pairs: bool) -> Source | None:

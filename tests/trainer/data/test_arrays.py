@@ -59,6 +59,32 @@ def test_resident_equals_large_bit_for_bit_for_every_dtype(read, same, shuffle):
     assert resident[0]["bytes"].dtype == np.uint8
 
 
+class Watched(np.ndarray):
+    """Notes which rows are read in order."""
+
+    seen: set = set()
+
+    def __getitem__(self, rows):
+        self.seen.update(range(*rows.indices(len(self))))
+        return np.asarray(self)[rows]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_of_large_arrays_only_ones_own_rows_are_read(read, shuffle):
+    x = np.arange(1, 24).reshape(23, 1).view(Watched)
+    spans = {5: [(1, 2), (3, 5)], 3: [(0, 1)]}
+    everything, _ = read(LargeArrays(x, 23, 5, shuffle=shuffle, seed=1))
+    x.seen.clear()
+    own, _ = read(LargeArrays(x, 23, 5, shuffle=shuffle, seed=1, own=spans.__getitem__))
+    if not shuffle:
+        assert x.seen == {r for r in range(20) if r % 5 in (1, 3, 4)} | {20}
+    for all_rows, found in zip(everything, own, strict=True):
+        wanted = np.zeros(len(found), bool)
+        for begin, end in spans[len(found)]:
+            wanted[begin:end] = True
+        np.testing.assert_array_equal(found[wanted], all_rows[wanted])
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_fetch_compiles_once_for_all_limits_starts_and_epochs(kind, rows, shuffle):

@@ -1,0 +1,265 @@
+"""Measures what a strategy costs: replicas against one device, in ours, Keras fit and Orbit.
+
+Replicas are logical devices of one processor, so that all contenders have the same cores and the
+same work: what N replicas take longer than one device is what splitting, exchanging and updating
+N copies cost. All train in one process, in turns; ratios are paired round by round.
+
+    python -m benchmarks.replicas --replicas=2 --rounds=5
+"""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from absl import flags, logging
+
+from benchmarks import cli, machine, quiet, results, tables
+
+OURS, BETWEEN, FIT, ORBIT = "ours", "ours, XLA between", "fit", "orbit"
+ONE = "one device"
+
+
+class Size(NamedTuple):
+    """A dense network and its batch."""
+
+    units: tuple[int, ...]
+    features: int
+    batch: int
+    steps: int  # of a round
+
+
+SIZES = {
+    "small": Size((128, 10), 784, 32, 200),
+    "large": Size((1024, 1024, 1024, 10), 1024, 256, 8),
+}
+Run = Callable[[], object]  # trains one round
+
+
+def define_flags() -> None:
+    """This command's flags."""
+    flags.DEFINE_integer("replicas", 2, "Logical devices.", lower_bound=2)
+    flags.DEFINE_integer("rounds", 5, "Timed rounds of each.", lower_bound=1)
+    flags.DEFINE_list("sizes", list(SIZES), "Steps to measure.")
+    flags.DEFINE_string("out", None, "Folder for replicas.json; none is written without it.")
+    flags.register_validator("sizes", check_sizes)
+
+
+def check_sizes(names: Sequence[str]) -> bool:
+    """A flag validator: all are sizes."""
+    return bool(names) and all(cli.check_one(name, SIZES) for name in names)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    given = flags.FLAGS
+    facts = machine.facts()
+    with quiet.quiet_import():
+        import tensorflow as tf
+    devices = [tf.config.LogicalDeviceConfiguration()] * given.replicas
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+    # One for all: the exchanges of two strategies of a process mistake each other for their own.
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(given.replicas)])
+    record = {}
+    for name in given.sizes:
+        record[name] = measure(SIZES[name], strategy, given.rounds, logging.info)
+    measured = {"machine": facts, "versions": machine.versions(), "workloads": record}
+    out = tables.console()
+    for name, entry in record.items():
+        show(out, name, entry, given.replicas)
+    tables.show_machine(out, measured)
+    if given.out is not None:
+        folder = pathlib.Path(given.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        results.save(folder / "replicas.json", measured)
+        logging.info("written: %s", folder / "replicas.json")
+    return 0
+
+
+def measure(
+    size: Size, strategy: Any, rounds: int, say: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
+    """Times every contender on one device and on replicas.
+
+    Returns:
+        `{"contenders": {name: {"rounds": [seconds], "step_ms": spread, "overhead": spread}},
+        "missing": {name: reason}}`; `overhead` is the time on replicas over that of the same loop
+        on one device.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(size.batch * size.steps, size.features)).astype("float32")
+    y = rng.integers(0, size.units[-1], len(x))
+    runs: dict[str, Run] = {}
+    missing: dict[str, str] = {}
+    for name, make in CONTENDERS.items():
+        for where in (None, strategy):
+            if where is None and name == BETWEEN:
+                continue  # on one device XLA compiles the whole step, which is something else
+            label = f"{name}, {ONE}" if where is None else name
+            try:
+                runs[label] = make(size, x, y, where)
+                runs[label]()  # traces
+            except ImportError as error:
+                missing[name] = str(error)
+                runs.pop(label, None)
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(rounds):
+        for name, run in runs.items():
+            begun = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begun)
+        say(f"round {turn + 1} of {rounds}")
+    return {
+        "steps_per_round": size.steps,
+        "batch_size": size.batch,
+        "contenders": summarise(seconds, size.steps),
+        "missing": missing,
+    }
+
+
+def summarise(seconds: Mapping[str, Sequence[float]], steps: int) -> dict[str, dict[str, Any]]:
+    """The time of a step, and that on replicas over that on one device, round by round."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, own in seconds.items():
+        entry = {"rounds": list(own)}
+        found[name] = entry | {"step_ms": results.spread([1e3 * s / steps for s in own])}
+        base = seconds.get(f"{OURS if name == BETWEEN else name}, {ONE}")
+        if base is not None:
+            pairs = zip(own, base, strict=True)
+            found[name]["overhead"] = results.spread([here / there for here, there in pairs])
+        if (ours := seconds.get(OURS)) is not None and not name.endswith(ONE):
+            pairs = zip(own, ours, strict=True)
+            found[name]["of_ours"] = results.spread([here / there for here, there in pairs])
+    return found
+
+
+def show(out: Any, name: str, record: Mapping[str, Any], replicas: int) -> None:
+    """The table."""
+    made = tables.table(
+        f"{name} step, batch {record['batch_size']}, {replicas} replicas, rounds of "
+        f"{record['steps_per_round']} steps",
+        "",
+        "a step\nms",
+        "x one device",
+        "low .. high",
+        "x ours",
+    )
+    for label, entry in record["contenders"].items():
+        over, ours = entry.get("overhead"), entry.get("of_ours")
+        made.add_row(
+            label,
+            f"{entry['step_ms']['median']:.3g}",
+            "" if over is None else f"{over['median']:.2f}",
+            "" if over is None else f"{over['low']:.2f} .. {over['high']:.2f}",
+            "" if ours is None else f"{ours['median']:.2f}",
+        )
+    out.print(made)
+    for label, reason in record["missing"].items():
+        out.print(f"  {label}: {reason}")
+
+
+# ---- contenders: make(size, x, y, strategy) gives what trains one round ------------------------
+
+
+def _ours(size: Size, x: Any, y: Any, strategy: Any, jit: str | bool = False) -> Run:
+    import layers
+    import losses
+    import optimizers
+    from trainer import Trainer
+
+    hidden = [layers.Dense(units, activation="relu") for units in size.units[:-1]]
+    trainer = Trainer(
+        layers.Sequential([*hidden, layers.Dense(size.units[-1])]),
+        loss=losses.SparseCategoricalCrossentropy(from_logits=True),
+        optimizer=optimizers.Adam(),
+        strategy=strategy,
+        jit=jit,
+    )
+    return lambda: trainer.fit(x, y, batch_size=size.batch, shuffle=False, verbose=0)
+
+
+def _between(size: Size, x: Any, y: Any, strategy: Any) -> Run:
+    return _ours(size, x, y, strategy, jit="step")
+
+
+def _fit(size: Size, x: Any, y: Any, strategy: Any) -> Run:
+    import contextlib
+
+    import keras
+
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        hidden = [keras.layers.Dense(units, activation="relu") for units in size.units[:-1]]
+        model = keras.Sequential([*hidden, keras.layers.Dense(size.units[-1])])
+        model.compile(
+            "adam",
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            # Its loop in graph fails over replicas: fit stays at one step an execution.
+            steps_per_execution=1 if strategy else min(size.steps, 64),
+        )
+    data = _pipeline(size, x, y)
+    return lambda: model.fit(data, verbose=0)
+
+
+def _orbit(size: Size, x: Any, y: Any, strategy: Any) -> Run:
+    import orbit
+    import tensorflow as tf
+
+    import layers
+    import optimizers
+
+    strategy = strategy or tf.distribute.OneDeviceStrategy("CPU:0")
+    with strategy.scope():
+        hidden = [layers.Dense(units, activation="relu") for units in size.units[:-1]]
+        model = layers.Sequential([*hidden, layers.Dense(size.units[-1])])
+        model(x[:1])
+        optimizer = optimizers.Adam()
+        optimizer.build(model.trainable_variables)
+        counter = orbit.utils.create_global_step()
+
+    def replica_step(batch: Any) -> None:
+        features, labels = batch
+        with tf.GradientTape() as tape:
+            logits = model(features, training=True)
+            each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            loss = tf.reduce_sum(each) / size.batch
+        gradients = tape.gradient(loss, model.trainable_variables)
+        context = tf.distribute.get_replica_context()
+        if context.num_replicas_in_sync > 1:
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        optimizer.apply(gradients, model.trainable_variables)
+
+    class Loop(orbit.StandardTrainer):
+        """Orbit's own loop in graph around the step."""
+
+        def train_step(self, iterator: Any) -> None:
+            """One step on every replica."""
+            strategy.run(replica_step, args=(next(iterator),))
+            counter.assign_add(1)
+
+    data = strategy.experimental_distribute_dataset(_pipeline(size, x, y).repeat())
+    loop = Loop(data)
+    steps = tf.constant(size.steps)
+    return lambda: loop.train(steps)
+
+
+def _pipeline(size: Size, x: Any, y: Any) -> Any:
+    import tensorflow as tf
+
+    made = tf.data.Dataset.from_tensor_slices((x, y)).batch(size.batch, drop_remainder=True)
+    return made.cache().prefetch(tf.data.AUTOTUNE)
+
+
+CONTENDERS: dict[str, Callable[[Size, Any, Any, Any], Run]] = {
+    OURS: _ours,
+    BETWEEN: _between,
+    FIT: _fit,
+    ORBIT: _orbit,
+}
+
+
+if __name__ == "__main__":
+    define_flags()
+    cli.run(main)

@@ -1,0 +1,36 @@
+"""The cost of replicas: ratios are paired, and both loops train."""
+
+import pytest
+import tensorflow as tf
+
+from benchmarks import replicas
+
+
+def test_times_are_compared_round_by_round():
+    seconds = {
+        "ours, one device": [1.0, 2.0, 4.0],
+        "ours": [2.0, 4.0, 8.0],
+        "ours, XLA between": [3.0, 6.0, 12.0],
+        "fit": [8.0, 16.0, 32.0],
+    }
+    found = replicas.summarise(seconds, steps=10)
+    assert found["ours"]["overhead"] == {"median": 2.0, "low": 2.0, "high": 2.0, "noise": 0.0}
+    assert found["ours, XLA between"]["overhead"]["median"] == 3.0
+    assert found["fit"]["of_ours"]["median"] == 4.0
+    assert "overhead" not in found["fit"]
+    assert found["ours"]["step_ms"]["median"] == 400.0
+
+
+def test_sizes_are_checked():
+    assert replicas.check_sizes(["small"])
+    with pytest.raises(Exception, match="smal"):
+        replicas.check_sizes(["smal"])
+
+
+def test_ours_trains_on_one_device_and_on_replicas(monkeypatch):
+    names = [d.name for d in tf.config.list_logical_devices("CPU")[:2]]
+    strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
+    monkeypatch.setattr(replicas, "CONTENDERS", {"ours": replicas.CONTENDERS["ours"]})
+    record = replicas.measure(replicas.Size((4, 3), 5, 4, 3), strategy, rounds=1)
+    assert set(record["contenders"]) == {"ours", "ours, one device"}
+    assert record["contenders"]["ours"]["overhead"]["median"] > 0
