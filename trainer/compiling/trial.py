@@ -13,9 +13,10 @@ from trainer.compiling.choice import Choice, Trial
 from trainer.compiling.refused import why
 
 _ROUND_SECONDS = 0.1  # of one turn of the plain graph
-_LEAST_ROUNDS, _MOST_ROUNDS = 5, 15
+_LEAST_ROUNDS, _MOST_ROUNDS = 5, 60
 _CLEAR = 3.0  # a difference counts from so many standard errors on,
 _SLIGHT = 0.01  # and from this share of the time on
+_EQUAL = 0.02  # what differs by less is not looked at any longer
 _LAUNCH_SECONDS = 0.5e-3  # the most that an XLA loop can save of an XLA step: its launch
 _HOPELESS = 1.5  # times the plain graph, at a glance: then it is not worth compiling
 
@@ -142,7 +143,8 @@ class _Race:
 
     def _settled(self, mode: str, base: str) -> bool:
         middle, noise = self._ratio(mode, base)
-        return abs(1.0 - middle) > _CLEAR * noise or noise < 0.5 * _SLIGHT
+        apart = abs(1.0 - middle)
+        return apart > _CLEAR * noise or apart + 2.0 * noise < _EQUAL
 
     def choice(self) -> Choice:
         """XLA if it wins clearly; of its two ways the step, which hears a signal, if they tie."""
