@@ -139,3 +139,44 @@ def test_choices_go_into_a_checkpoint_and_come_back(data, monkeypatch):
     other.programs.load_memory(memory)
     assert "jit='loop', and the checkpoint's run compiled train as a TensorFlow graph" in said[0]
     assert other.programs.choices == {}
+
+
+def test_plan_shows_what_was_tried_and_fit_follows_it(data, doubtful, monkeypatch, capsys):
+    """State, position and counter are as before; the choice is on record, and not made again."""
+    trainer = _trainer()
+    choice = trainer.plan(*data, batch_size=8)
+    assert [one.mode for one in choice.trials] == ["graph", "step", "loop"]
+    assert choice.peak_bytes > 0 and choice.seconds > 0
+    printed = capsys.readouterr().out
+    assert printed == choice.table() + "\n"
+    assert "kept" in printed
+    assert trainer.step == int(trainer.programs.counter) == 0
+    monkeypatch.setattr(trial, "measure", lambda *_, **__: pytest.fail("measured twice"))
+    again = _trainer()
+    assert again.plan(*data, batch_size=8) == choice
+    trainer.fit(*data, batch_size=8, verbose=0)
+    assert trainer.programs.choices["train"] == choice
+    plain = _trainer(jit={"train": {"graph": False}.get(choice.mode, choice.mode)})
+    plain.fit(*data, batch_size=8, steps=6, verbose=0)
+    other = _trainer()
+    other.plan(*data, batch_size=8)
+    other.fit(*data, batch_size=8, steps=6, verbose=0)
+    for a, b in zip(other.task.model.get_weights(), plain.task.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_plan_is_for_one_function(data, capsys):
+    trainer = _trainer(jit={"evaluate": "step"})
+    choice = trainer.plan(*data, batch_size=8, function="evaluate")
+    assert (choice.mode, choice.reason) == ("step", "as asked by jit=")
+    assert "train" not in trainer.programs.choices
+    with pytest.raises(ValueError, match=r"function='fit'.*train, evaluate, predict"):
+        trainer.plan(*data, function="fit")
+
+
+def test_fit_says_what_compiling_took(data, capsys):
+    trainer = _trainer(jit=False)
+    trainer.fit(*data, batch_size=8, verbose=2)
+    assert "2 programs traced, compiled and first run in" in capsys.readouterr().out
+    trainer.fit(*data, batch_size=8, verbose=2)
+    assert "programs traced" not in capsys.readouterr().out
