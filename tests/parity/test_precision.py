@@ -282,6 +282,29 @@ def test_parts_give_the_bits_of_one_batch_and_share_a_decision(jit):
     assert np.any(one)
 
 
+def test_clipping_comes_after_unscaling():
+    """Identity: with clipping to a small norm, a scale of 2**6 gives the bits of a scale of 1."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(-3, 4, (16, 4)).astype(np.float32)
+    y = rng.integers(-3, 4, (16, 2)).astype(np.float32)
+
+    def train(scale):
+        trainer = Trainer(
+            Exact(),
+            loss="mse",
+            optimizer=optimizers.SGD(0.5, global_clipnorm=0.25),
+            precision=Precision("float16", loss_scale=scale),
+            gradient_norm=True,
+            jit=False,
+        )
+        history = trainer.fit(x, y, batch_size=16, shuffle=False, verbose=0)
+        assert history.steps["gradient_norm"][0] > 0.25
+        return trainer.task.model.get_weights()[0]
+
+    np.testing.assert_array_equal(train(2.0**6), train(1.0))
+    np.testing.assert_allclose(np.linalg.norm(train(1.0)), 0.5 * 0.25, rtol=1e-3)
+
+
 WRAPPED = {
     "sam": lambda: optimizers.SAM(optimizers.SGD(0.05)),
     "ema": lambda: optimizers.EMA(optimizers.Adam(1e-2)),

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import layers
 from trainer import LossScale, Precision, Task, Trainer
+from trainer.graphs import operations
 from trainer.precision import in_force
 
 
@@ -214,3 +215,31 @@ def test_another_precision_does_not_go_on_in_the_same_folder(data, tmp_path):
     train("mixed_bfloat16")
     with pytest.raises(ValueError, match=r"float32.*bfloat16"):
         train("float32")
+
+
+def _operations(precision, data):
+    trainer = Trainer(_model(), loss="mse", optimizer="adam", precision=precision, jit=False)
+    trainer.fit(*data, batch_size=53, verbose=0)
+    return sorted(op.type for op in operations(trainer.programs.loops[0].graphs[0]))
+
+
+def test_the_graph_holds_nothing_that_the_precision_does_not_need(data):
+    """float32 is the step as it was; bfloat16 adds casts and no more; float16 decides once."""
+    plain = _operations(None, data)
+    assert _operations("float32", data) == plain
+    assert not {"IsFinite", "If", "StatelessIf"} & set(plain)
+    half = _operations("mixed_bfloat16", data)
+    assert [k for k in half if k != "Cast"] == [k for k in plain if k != "Cast"]
+    assert sum(kind == "IsFinite" for kind in _operations("mixed_float16", data)) > 0
+
+
+def test_one_device_as_of_a_tpu_is_the_same_run(data):
+    """`OneDeviceStrategy` stands in for one core of a TPU: the same bits as without."""
+
+    def train(strategy):
+        tf.random.set_seed(0)
+        how = {"precision": "mixed_bfloat16", "strategy": strategy, "jit": "step"}
+        trainer = Trainer(_model(), loss="mse", optimizer="adam", **how)
+        return trainer.fit(*data, batch_size=8, verbose=0).steps["loss"]
+
+    np.testing.assert_array_equal(train(tf.distribute.OneDeviceStrategy("CPU:0")), train(None))
