@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
 from trainer import state
 from trainer.gradients import sum_of
+from trainer.overflows import Overflow, Overflows
 from trainer.replica import own
 from trainer.update import Update
 
@@ -73,24 +74,6 @@ class LossScale:
                 f"LossScale(initial_scale={self.initial_scale:g}) is outside [minimum="
                 f"{self.minimum:g}, maximum={self.maximum:g}]; move the limit or the start."
             )
-
-
-class Overflow(NamedTuple):
-    """How often a variable's gradient was not finite.
-
-    Attributes:
-        variable: its path in the task.
-        times: in so many updates, all of them left out.
-        first: the first such step, from 1.
-        last: the last such step.
-        optimizer: the path of the optimizer whose update it was.
-    """
-
-    variable: str
-    times: int
-    first: int
-    last: int
-    optimizer: str
 
 
 class Scalers:
@@ -152,46 +135,6 @@ class Scalers:
     def overflows(self) -> Overflows:
         """What overflowed so far."""
         return Overflows(list(self._found.values()))
-
-
-class Overflows:
-    """Updates that were left out under a loss scale: how many, and by which variables.
-
-    `print(trainer.overflows())` shows a table.
-
-    Attributes:
-        rows: an `Overflow` for each variable and optimizer, the most frequent first.
-        skipped: optimizer's path -> updates left out.
-        forward: optimizer's path -> how many of these had a loss that was not finite itself: no
-            scale helps there.
-        scales: optimizer's path -> the scale of the next update.
-    """
-
-    def __init__(self, scalers: Sequence[Scaler]) -> None:
-        self.rows = sorted((r for s in scalers for r in s.overflows()), key=lambda r: -r.times)
-        self.skipped = {s.optimizer: int(s.skipped.numpy()) for s in scalers}
-        self.forward = {s.optimizer: int(s.forward.numpy()) for s in scalers}
-        self.scales = {s.optimizer: float(s.scale.numpy()) for s in scalers}
-
-    def __str__(self) -> str:
-        if not self.scales:
-            return "the loss is not scaled, so no update is left out"
-        lines = []
-        for path, scale in self.scales.items():
-            line = f"{path}: loss scale {scale:g}, {self.skipped[path]} updates left out"
-            if lost := self.forward[path]:
-                line += f", {lost} of them with a loss that was not finite (no scale helps there)"
-            lines.append(line)
-        if self.rows:
-            width = max(len(row.variable) for row in self.rows)
-            lines.append(f"{'variable':{width}}  {'times':>6} {'first':>8} {'last':>8}  optimizer")
-            lines += [
-                f"{r.variable:{width}}  {r.times:6} {r.first:8} {r.last:8}  {r.optimizer}"
-                for r in self.rows
-            ]
-        return "\n".join(lines)
-
-    __repr__ = __str__
 
 
 class Scaler:

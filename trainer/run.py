@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from trainer import arguments, state
 from trainer.callbacks.base import Callback, Control, Report
@@ -27,6 +28,7 @@ from trainer.instruments.gauges import Gauges
 from trainer.instruments.readout import Readout
 from trainer.loop import Columns, Loop
 from trainer.metrics.windows import Window, scalars
+from trainer.overflows import stuck
 from trainer.pace import Pace
 from trainer.roles import GoodState, Owed, Saver, Validation, Verbs
 from trainer.weights.transfer import save_weights
@@ -336,6 +338,8 @@ class FitRun:
         self._window.add(columns.sums, columns.carried)
         values = {**self._window.step_values(columns.sums), **columns.scalars}
         self._history.add_steps(self._position.step + 1, values)
+        if text := stuck(columns.scalars):
+            logging.log_every_n_seconds(logging.WARNING, text, 600)
         self._scalars = {name: float(column[-1]) for name, column in columns.scalars.items()}
         self._position.step += columns.steps
         self._position.epoch_step += columns.steps

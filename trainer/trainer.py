@@ -28,8 +28,8 @@ from trainer.data.split import is_stream, split
 from trainer.distribute import Replicas
 from trainer.fit import Fit
 from trainer.inspect.dry_run import dry_run as rehearse
-from trainer.loss_scale import Overflows
 from trainer.metrics.windows import scalars
+from trainer.overflows import Overflows
 from trainer.precision import Precision
 from trainer.programs import Programs
 from trainer.roles import Verbs
