@@ -107,6 +107,11 @@ class Bidirectional(Layer):
         self.backward_layer.reset_state()
 
     @property
+    def layer(self) -> Recurrent:
+        """The layer that was given: the forward one."""
+        return self.forward_layer
+
+    @property
     def built(self) -> bool:
         """Whether both layers are built."""
         return self.forward_layer.built and self.backward_layer.built

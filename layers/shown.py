@@ -34,4 +34,8 @@ def _is_default(name: str, value: Any, default: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, type):
+        return value.__name__
+    if isinstance(value, list):
+        return repr(list(value))  # not as the wrapper that tf.Module makes of it
     return repr(getattr(value, "__name__", value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -63,7 +63,7 @@ def _size(variable: Any) -> int:
     return math.prod(int(n) for n in variable.shape)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     columns = range(len(rows[0]))
     widths = [max(len(row[i]) for row in rows) for i in columns]
     lines = []
