@@ -162,6 +162,16 @@ def test_curves_are_keras_fits(name, dtype):
     assert not np.array_equal(ours, our_run(name, "float32")[0])  # it was half precision
 
 
+@pytest.mark.parametrize("name", ["cnn", "transformer"])
+def test_keras_models_compute_as_under_their_policy(name):
+    """A Keras model built in float32, in our Trainer: nested layers are told too."""
+    theirs, _, _ = keras_run(name, "mixed_bfloat16")
+    ours, trainer = our_run(name, "mixed_bfloat16", model=keras_model(name))
+    print("PARITY keras", name, f"{_apart(ours, theirs):.1e}")
+    assert _apart(ours, theirs) < BAND["bfloat16"]
+    assert {layer.compute_dtype for layer in trainer.task.model.layers} == {"float32"}
+
+
 # ---- the loss scale ------------------------------------------------------------------------------
 
 
