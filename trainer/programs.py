@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from trainer import arguments, state, update
-from trainer.compiling import chooser, guard, record
+from trainer.compiling import chooser, guard, record, trial
 from trainer.compiling.choice import SAID, Choice
 from trainer.compiling.settings import Jit
 from trainer.computing import Computing
@@ -21,7 +21,7 @@ from trainer.distribute import Replicas
 from trainer.instruments.base import Instrument
 from trainer.instruments.readout import Readout
 from trainer.keeper import Keeper
-from trainer.loop import Columns, Loop, StepOutput
+from trainer.loop import Loop, StepOutput
 from trainer.precision import Precision, widened
 from trainer.random import Seeds, fold, handed
 from trainer.replica import Replica
@@ -296,10 +296,15 @@ class Programs:
         if asked != "auto":
             return Choice(asked, "as asked by jit=")
 
-        def run_in(mode: str) -> Callable[[int], Columns]:
+        def run_in(mode: str) -> Callable[[int], None]:
             loop = self.compiled(verb, fetch, segment.rows, mode)
             loop.trace(segment.args)
-            return lambda n: loop(segment.args, 0, n)
+
+            def run(n: int) -> None:
+                if loop(segment.args, 0, n).steps < n:
+                    raise trial.Stopped
+
+            return run
 
         most = min(segment.steps, _CAPACITY[verb])
         choice, problem = chooser.choose(key, graph, steps, run_in, most, self._scratch)

@@ -180,3 +180,19 @@ def test_fit_says_what_compiling_took(data, capsys):
     assert "2 programs traced, compiled and first run in" in capsys.readouterr().out
     trainer.fit(*data, batch_size=8, verbose=2)
     assert "programs traced" not in capsys.readouterr().out
+
+
+def test_a_signal_amid_a_trial_ends_it(data, doubtful, monkeypatch):
+    """Loops told to stop make no step: their times are not taken for a measurement."""
+    trainer = _trainer()
+    real = trainer.programs.compiled
+
+    def compiled(verb, fetch, rows, mode, *rest):
+        if mode == "step":
+            trainer.programs.stop.assign(True)
+        return real(verb, fetch, rows, mode, *rest)
+
+    monkeypatch.setattr(trainer.programs, "compiled", compiled)
+    choice = trainer.plan(*data, batch_size=8)
+    assert (choice.mode, choice.reason) == ("graph", "a signal ended the trial")
+    assert trainer.step == int(trainer.programs.counter) == 0

@@ -325,7 +325,7 @@ def test_a_step_that_fails_amid_a_call_keeps_those_before_it():
 
 def test_ctrl_c_keeps_everything_trained(ctrl_c):
     x, y = _classes(512)
-    trainer = _trainer()
+    trainer = _trainer(jit=False)
     trainer.fit(x, y, batch_size=8, steps=2, verbose=0)
 
     def press():

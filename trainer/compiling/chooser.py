@@ -42,14 +42,17 @@ def choose(
     choice = cost.decide(told, steps, on_cpu)
     if choice is None:
         anew = constants.said(graph)
-        with scratch():
-            choice = trial.measure(
-                {mode: partial(_run, run_in, mode) for mode in MODES},
-                most_steps,
-                budget=partial(cost.trial_budget, steps),
-                compile_seconds=told.compile_seconds,
-                left_out={"step": f"not tried: {anew}"} if anew else {},
-            )
+        try:
+            with scratch():
+                choice = trial.measure(
+                    {mode: partial(_run, run_in, mode) for mode in MODES},
+                    most_steps,
+                    budget=partial(cost.trial_budget, steps),
+                    compile_seconds=told.compile_seconds,
+                    left_out={"step": f"not tried: {anew}"} if anew else {},
+                )
+        except trial.Stopped:
+            return Choice("graph", "a signal ended the trial", settled=False), None
     choice = choice._replace(peak_bytes=activations.peak_bytes(graph))
     return choice, record.remember(key if choice.settled else own, choice)
 

@@ -21,6 +21,10 @@ _LAUNCH_SECONDS = 0.5e-3  # the most that an XLA loop can save of an XLA step: i
 _HOPELESS = 1.5  # times the plain graph, at a glance: then it is not worth compiling
 
 
+class Stopped(Exception):
+    """Raised by what is tried when a signal ended it: its times mean nothing."""
+
+
 def measure(
     candidates: Mapping[str, Callable[[int], object]],
     most_steps: int,

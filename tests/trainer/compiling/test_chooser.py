@@ -40,6 +40,17 @@ def test_a_trial_is_made_once_within_the_scratch(graph, monkeypatch):
     assert len(tried) == 1
 
 
+def test_a_trial_that_a_signal_ends_is_not_recorded(graph, monkeypatch):
+    def stopped(*_, **__):
+        raise trial.Stopped
+
+    monkeypatch.setattr(cost, "decide", lambda *_: None)
+    monkeypatch.setattr(trial, "measure", stopped)
+    choice = _choose(graph, None)
+    assert (choice.mode, choice.settled) == ("graph", False)
+    assert record.recall("key") is record.recall("key-None") is None
+
+
 def test_what_holds_for_one_length_is_kept_for_it(graph, monkeypatch):
     """A trial of a longer run in between does not change the choice for this one."""
     short = _choose(graph, 5)
