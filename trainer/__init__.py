@@ -6,6 +6,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.compiling.guard import RecompileError
 from trainer.compiling.settings import Jit
 from trainer.context import StepContext
+from trainer.distribute import Replication
 from trainer.interrupt import Preempted
 from trainer.loss_scale import LossScale
 from trainer.metrics import Metric
@@ -26,6 +27,7 @@ __all__ = [
     "LossScale",
     "Metric",
     "Precision",
+    "Replication",
     "Preempted",
     "RecompileError",
     "StepContext",

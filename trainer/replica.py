@@ -20,15 +20,19 @@ class Replica:
         count: how many replicas there are.
         index: which one this is, from 0.
         split: how the batch is shared out.
-        options: how tensors travel.
+        travel: the dtype in which gradients are sent; None: as they are.
     """
 
     def __init__(
-        self, count: int = 1, index: int = 0, split: Split | None = None, options: Any = None
+        self,
+        count: int = 1,
+        index: int = 0,
+        split: Split | None = None,
+        travel: tf.DType | None = None,
     ) -> None:
         self.count, self.index = count, index
         self._parts = split.parts if split else ()
-        self._options = options
+        self._travel = travel
         self._part: int | None = None
 
     @property
@@ -53,6 +57,26 @@ class Replica:
             yield
         finally:
             self._part = before
+
+    def add_gradients(self, gradients: Any, counts: Any) -> tuple[Any, Any]:
+        """Gradients and counts, added as by `sum`; large dense gradients in the dtype they travel.
+
+        Sparse ones, short ones and counts are sent as they are.
+        """
+        if self._travel is None or self.count == 1:
+            return self.sum((gradients, counts))
+
+        def packed(g: Any) -> Any:
+            light = g is None or isinstance(g, tf.IndexedSlices) or _is_small(g)
+            return g if light or g.dtype != tf.float32 else tf.cast(g, self._travel)
+
+        def unpacked(g: Any, like: Any) -> Any:
+            return g if g is None or isinstance(g, tf.IndexedSlices) else tf.cast(g, like.dtype)
+
+        flat = tf.nest.flatten(gradients)
+        added, counts = self.sum(([packed(g) for g in flat], counts))
+        back = [unpacked(g, like) for g, like in zip(added, flat, strict=True)]
+        return tf.nest.pack_sequence_as(gradients, back), counts
 
     def sum(self, tree: Any) -> Any:
         """A nest of tensors added over the replicas' shares, the same on each; differentiable.
@@ -161,7 +185,7 @@ class Replica:
         for on_host in (False, True):
             members = [i for i, x in enumerate(tensors) if (x.dtype == tf.int32) == on_host]
             if members:
-                added = context.all_reduce(op, [tensors[i] for i in members], self._options)
+                added = context.all_reduce(op, [tensors[i] for i in members])
                 for i, value in zip(members, added, strict=True):
                     found[i] = value
         return found

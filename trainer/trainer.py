@@ -62,8 +62,8 @@ class Trainer:
         jit: "auto" finds the fastest way of compiling and remembers it; False leaves all to
             TensorFlow, "step" lets XLA compile each step, "loop" the whole loop; a dict of these by
             function ("train", "evaluate", "predict"); or `Jit(...)`.
-        strategy: a `tf.distribute.Strategy` whose replicas share each batch; None: the one whose
-            scope is open, or one device. Variables made before are moved into it.
+        strategy: a `tf.distribute.Strategy` (or `Replication`) whose replicas share each batch;
+            None: the one whose scope is open, or one device. Variables are moved into it.
         gradient_norm: whether each step reports the global norm of its gradient.
         precision: what layers compute in: "float32", "mixed_bfloat16", "mixed_float16", or a
             `Precision`; None leaves each as it is set. Variables are float32 in all of them.

@@ -121,7 +121,7 @@ def accumulate(
             "...): the loss does not depend on them. Compute it from the model's output with "
             "differentiable operations, inside loss_fn."
         )
-    grads, groups = replica.sum((grads, groups))
+    grads, groups = replica.add_gradients(grads, groups)
     finite = None if scale is None else gradients.all_finite([g for group in grads for g in group])
     factors = [_one_over(group.count, scale) for group in groups]
     merged = [_mean_gradient(per_group, factors) for per_group in zip(*grads, strict=True)]

@@ -6,7 +6,7 @@ import tensorflow as tf
 import layers
 from tests.trainer.pairs import together
 from trainer import Trainer, distribute
-from trainer.distribute import Replicas
+from trainer.distribute import Replicas, Replication
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,8 @@ def test_one_worker_agrees_with_itself(two):
 def test_what_cannot_be_exact_is_refused(two):
     with pytest.raises(TypeError, match=r"a tf\.distribute\.Strategy"):
         Replicas("mirrored")
+    with pytest.raises(ValueError, match="float16 would overflow"):
+        Replication(two, gradients="float16")
     model = layers.Dense(1)
     with pytest.raises(ValueError, match="jit='loop' with 2 replicas"):
         Trainer(model, loss="mse", optimizer="sgd", strategy=two, jit="loop")
@@ -50,3 +52,7 @@ def test_data_that_ends_for_some_workers_alone_is_refused():
     for errors in (fewest((5, 5), (8,)), fewest((0, 0), (8,))):
         assert all("ends on worker 0 before it does on worker 1" in str(e) for e in errors)
     assert Replicas().fewest(7, 7) == 7
+
+
+def test_a_replication_is_its_strategy_and_more(two):
+    assert Replicas(Replication(two, gradients="bfloat16")).strategy is two

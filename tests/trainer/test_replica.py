@@ -106,6 +106,34 @@ def test_sparse_gradients_are_added(two):
         assert dense.numpy().ravel().tolist() == [1.0, 3.0, 0.0]
 
 
+def test_gradients_travel_in_bfloat16_within_the_stated_error(two):
+    rng = np.random.default_rng(0)
+    own = rng.normal(size=(2, 3000)).astype("float32")
+    split = Split.of_rows(2, 2)
+
+    def fn(replica, rows):
+        sparse = tf.IndexedSlices(
+            tf.ones([1, 1]), tf.constant([replica.index]), tf.constant([2, 1])
+        )
+        gradients = [tf.constant(own[replica.index]), None, tf.constant([1 / 3]), sparse]
+        light = Replica(2, replica.index, split, travel=tf.bfloat16)
+        dense, none, short, sparse = light.add_gradients(gradients, tf.constant(1 / 3))[0]
+        assert none is None
+        assert dense.dtype == tf.float32
+        return dense, short, tf.convert_to_tensor(sparse)
+
+    rows = tf.zeros([2])
+    dense, short, sparse = (
+        [v.numpy() for v in each] for each in _each(two, Split.of(rows, 2), fn, rows)
+    )
+    np.testing.assert_array_equal(dense[0], dense[1])
+    error = np.abs(dense[0] - own.sum(0))
+    assert (error <= 2 / 256 * np.abs(own).sum(0)).all()
+    assert error.max() > 1e-4  # it is bfloat16 that travelled
+    np.testing.assert_allclose(short[0], [2 / 3], rtol=1e-7)
+    assert sparse[0].ravel().tolist() == [1.0, 1.0]
+
+
 @pytest.mark.parametrize("parts", [1, 2])
 def test_gather_gives_rows_in_the_order_of_the_batch_and_gradients_to_their_owner(two, parts):
     x = tf.reshape(tf.range(14.0), [7, 2])
