@@ -16,6 +16,7 @@ from .adaptive_pooling import (
 from .attention import KVCache, MultiHeadAttention
 from .base import Layer
 from .batch_normalization import BatchNormalization
+from .batch_renormalization import BatchRenormalization
 from .bidirectional import Bidirectional
 from .containers import Residual, Sequential
 from .conv import Conv1D, Conv2D, Conv3D
@@ -28,7 +29,9 @@ from .generation import Generator
 from .group_normalization import GroupNormalization, InstanceNormalization
 from .grouped_attention import GroupedQueryAttention
 from .layer_normalization import LayerNormalization, RMSNormalization, UnitNormalization
+from .lora import LoRA
 from .mlp import MLP
+from .noisy_dense import NoisyDense
 from .padding import (
     Cropping1D,
     Cropping2D,
@@ -71,13 +74,22 @@ from .summary import summary
 from .transformer import CausalTransformer, TransformerBlock
 from .transposed_conv import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
 from .upsampling import PixelShuffle, UpSampling1D, UpSampling2D, UpSampling3D
+from .vector_quantizer import VectorQuantizer
 
 __all__ = [
     "Activation",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "AveragePooling1D",
     "AveragePooling2D",
     "AveragePooling3D",
     "BatchNormalization",
+    "BatchRenormalization",
+    "Bias",
     "Bidirectional",
     "CausalTransformer",
     "Conv1D",
@@ -86,15 +98,17 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "Cropping1D",
+    "Cropping2D",
+    "Cropping3D",
     "Dense",
-    "EinsumDense",
-    "Bias",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "DropPath",
     "Dropout",
+    "ELU",
+    "EinsumDense",
     "Embedding",
-    "PatchEmbedding",
     "Flatten",
     "GRU",
     "GaussianDropout",
@@ -103,22 +117,6 @@ __all__ = [
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAveragePooling3D",
-    "AdaptiveMaxPooling1D",
-    "AdaptiveMaxPooling2D",
-    "AdaptiveMaxPooling3D",
-    "AdaptiveAveragePooling1D",
-    "AdaptiveAveragePooling2D",
-    "AdaptiveAveragePooling3D",
-    "ZeroPadding1D",
-    "ZeroPadding2D",
-    "ZeroPadding3D",
-    "Cropping1D",
-    "Cropping2D",
-    "Cropping3D",
-    "UpSampling1D",
-    "UpSampling2D",
-    "UpSampling3D",
-    "PixelShuffle",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
@@ -127,21 +125,22 @@ __all__ = [
     "InstanceNormalization",
     "KVCache",
     "LSTM",
-    "UnitNormalization",
-    "SpectralNormalization",
-    "WeightNormalization",
-    "Normalization",
     "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
-    "ELU",
+    "LoRA",
+    "MLP",
     "MaxPooling1D",
     "MaxPooling2D",
     "MaxPooling3D",
     "MultiHeadAttention",
+    "NoisyDense",
+    "Normalization",
     "PReLU",
+    "PatchEmbedding",
     "Permute",
+    "PixelShuffle",
     "PositionEmbedding",
     "RMSNormalization",
     "ReLU",
@@ -151,8 +150,6 @@ __all__ = [
     "Residual",
     "ReversibleEmbedding",
     "RotaryEncoding",
-    "MLP",
-    "SqueezeExcite",
     "SeparableConv1D",
     "SeparableConv2D",
     "Sequential",
@@ -161,8 +158,19 @@ __all__ = [
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
-    "TransformerBlock",
     "SpatialDropout3D",
+    "SpectralNormalization",
+    "SqueezeExcite",
+    "TransformerBlock",
+    "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
+    "UpSampling3D",
+    "VectorQuantizer",
+    "WeightNormalization",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ZeroPadding3D",
     "activations",
     "initializers",
     "regularizers",

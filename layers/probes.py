@@ -100,4 +100,6 @@ def refused(kind: type[Exception], words: str, function: Callable[..., Any], *ar
 @functools.cache
 def two_replica_strategy() -> Any:
     """Two logical CPUs as replicas."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    # The collective that is the default does not run eagerly, and tracing would take its time.
+    reduce = tf.distribute.ReductionToOneDevice()
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops=reduce)

@@ -228,6 +228,13 @@ CASES = [
         integers=7,
         held=BLIND,
     ),
+    Case("BatchRenormalization", L.BatchRenormalization, VECTORS,
+         held=STATISTICS | {"true_gradients": [False]}),
+    Case("LoRA", lambda: L.LoRA(L.Dense(5), 2, alpha=3.0), VECTORS),
+    Case("NoisyDense", lambda: L.NoisyDense(5), VECTORS,
+         held=NOISE | {"no_gradient": ["sigma"]}),  # in inference
+    Case("VectorQuantizer", lambda: L.VectorQuantizer(5), SEQUENCE,
+         held={"true_gradients": []}),
     Case(
         "Sequential",
         lambda: L.Sequential(
