@@ -35,7 +35,8 @@ class MultiHeadAttention(Layer):
         use_bias: whether the projections have biases.
         output_shape: size of the output's last axis; None means the query's.
         flash_attention: whether queries are taken by chunks whose weights are not kept; None means
-            where there are 512 keys or more, and nothing that needs the weights.
+            where there are 512 keys or more, and nothing that needs the weights. The few queries
+            of a call with a cache are always taken at once.
         sliding_window: keys at a distance of so many places and more are not seen.
         position_encoding: a function of queries or keys `[b, t, h, d]` and their places `[t]`, such
             as `RotaryEncoding()`.
@@ -205,7 +206,9 @@ class MultiHeadAttention(Layer):
             places = [tf.range(tf.shape(x)[1]) for x in (q, k)]
             start = 0 if cache is None else index
             seen = place_mask(start + places[0], places[1], causal, self.sliding_window)
-            weights = attend(q, k, both_masks(mask, seen))  # [b, h, q, k]
+            # By its place alone a query sees itself at least, where it is among the keys.
+            blind = mask is not None or (self.sliding_window is not None and key is not query)
+            weights = attend(q, k, both_masks(mask, seen), blind=blind)  # [b, h, q, k]
             dropped = weights
             if training and self.dropout:
                 dropped = dropout(weights, self.dropout, self.next_seed(self.seed))
@@ -234,15 +237,17 @@ class MultiHeadAttention(Layer):
 
     def _flash(self, q: tf.Tensor, k: tf.Tensor, scores: bool, training: bool, cache: Any) -> bool:
         """Whether the weights are not kept."""
-        if self.flash_attention and (scores or cache is not None):
-            wish = "return_attention_scores=True" if scores else "a cache"
+        if self.flash_attention and scores:
             raise ValueError(
-                f"{self._label()} has flash_attention=True, which does not go with {wish}; make it "
-                "flash_attention=None, which chunks only where it can"
+                f"{self._label()} has flash_attention=True, which does not go with "
+                "return_attention_scores=True; make it flash_attention=None, which chunks only "
+                "where it can"
             )
+        if cache is not None:
+            return False
         if self.flash_attention is not None:
             return self.flash_attention
-        needs_weights = scores or cache is not None or (training and self.dropout > 0)
+        needs_weights = scores or (training and self.dropout > 0)
         known = q.shape[1] is not None and k.shape[1] is not None
         return known and not needs_weights and k.shape[1] >= FLASH_LENGTH
 

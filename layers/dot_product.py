@@ -12,7 +12,9 @@ from .activations import masked_softmax, softmax
 CHUNK = 256  # queries whose weights exist at a time
 
 
-def attend(q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+def attend(
+    q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor | None = None, *, blind: bool = True
+) -> tf.Tensor:
     """Attention weights `softmax(q k' / sqrt(d))`, the softmax in float32.
 
     Args:
@@ -20,13 +22,18 @@ def attend(q: tf.Tensor, k: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tens
         k: `[b, k, h, d]`.
         mask: boolean, broadcast to `[b, h, q, k]`; True may be seen. A query that may see nothing
             gets zero weights.
+        blind: whether there may be such a query; False spares a pass over the weights.
 
     Returns:
         `[b, h, q, k]`.
     """
     q = q * tf.cast(1.0 / math.sqrt(q.shape[-1]), q.dtype)
     scores = tf.einsum("bqhd,bkhd->bhqk", q, k)  # [b, h, q, k]
-    return softmax(scores) if mask is None else masked_softmax(scores, mask)
+    if mask is None:
+        return softmax(scores)
+    if blind:
+        return masked_softmax(scores, mask)
+    return softmax(tf.where(mask, scores, tf.constant(scores.dtype.min / 2, scores.dtype)))
 
 
 def mix(weights: tf.Tensor, v: tf.Tensor) -> tf.Tensor:

@@ -32,40 +32,9 @@ class Gpt(Workload):
         """Characters [b, t] -> logits [b, t, k]."""
         import layers
 
-        class Positions(layers.Layer):
-            """Adds a learned vector per position."""
-
-            def build(self, input_shape):
-                self.table = self.add_weight("table", [LENGTH, WIDTH], "zeros")
-
-            def call(self, x):
-                return x + self.cast(self.table)
-
-        class Block(layers.Layer):
-            """Attention and an MLP, each behind a norm and around a shortcut."""
-
-            def __init__(self):
-                super().__init__()
-                self.norm_1 = layers.LayerNormalization()
-                self.attention = layers.MultiHeadAttention(HEADS, WIDTH // HEADS)
-                self.norm_2 = layers.LayerNormalization()
-                self.up = layers.Dense(4 * WIDTH, activation="gelu")
-                self.down = layers.Dense(WIDTH)
-
-            def call(self, x):
-                y = self.norm_1(x)
-                x = x + self.attention(y, y, use_causal_mask=True)
-                return x + self.down(self.up(self.norm_2(x)))
-
-        return layers.Sequential(
-            [
-                layers.Embedding(VOCABULARY, WIDTH),
-                Positions(),
-                *(Block() for _ in range(BLOCKS)),
-                layers.LayerNormalization(),
-                layers.Dense(VOCABULARY),
-            ]
-        )
+        blocks = [layers.TransformerBlock(HEADS, 4 * WIDTH, causal=True) for _ in range(BLOCKS)]
+        positions = layers.PositionEmbedding(LENGTH, initializer="zeros")
+        return layers.CausalTransformer(VOCABULARY, WIDTH, blocks=blocks, positions=positions)
 
     def keras_model(self):
         """The same, of Keras."""

@@ -36,7 +36,9 @@ def test_both_forms_are_the_formula(causal, window):
         seen = seen_by(causal, window) & (True if mask is None else mask)
         want = reference(Q, K, V, np.broadcast_to(seen, [2, 3, 7, 7]))
         both = mask if places is None else places if mask is None else places & mask
-        np.testing.assert_allclose(mix(attend(q, k, both), v), want, atol=1e-6)
+        for blind in (True,) if mask is not None else (True, False):
+            got = mix(attend(q, k, both, blind=blind), v)
+            np.testing.assert_allclose(got, want, atol=1e-6)
         got = chunked_attention(
             q, k, v, causal=causal, window=window, chunk=3,
             mask=None if mask is None else tf.constant(mask),
