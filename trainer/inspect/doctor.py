@@ -28,6 +28,7 @@ CHECKS = (
     "examples apart",
     "gradients",
     "overfits a batch",
+    "precision",
     "input keeps up",
 )
 
@@ -60,6 +61,7 @@ def doctor(
       the batch, which are named.
     - "gradients": each trainable variable has a finite gradient that is not zero.
     - "overfits a batch": its loss can be brought down.
+    - "precision": no product is left in float32 where another precision was asked for.
     - "input keeps up": batches come as fast as steps are made.
 
     Args:
@@ -169,6 +171,7 @@ def _examine(trial: Any, source: Source, said: list[str], trained: int) -> list[
         found.append(Finding("overfits a batch", "skip", "the loss is not a sum over examples"))
     else:
         found.append(training_checks.overfits(patient, trained_on, len(minimized)))
+    found.append(training_checks.precise(patient, trained_on.graph))
     found.append(data_checks.pace(source, trained_on.step_seconds))
     return found
 

@@ -12,6 +12,8 @@ import tensorflow as tf
 from trainer.data.segment import Segment
 from trainer.inspect.findings import Finding
 from trainer.inspect.patient import Patient
+from trainer.precision import meant_float32
+from trainer.precision_check import leftovers
 
 _SECONDS = 4.0
 _MOST_STEPS = 400
@@ -25,10 +27,12 @@ class Trial(NamedTuple):
     Attributes:
         losses: `[n]`, of each step.
         step_seconds: of one step, compilation left out.
+        graph: of a step, as it was traced.
     """
 
     losses: np.ndarray
     step_seconds: float
+    graph: tf.Graph
 
 
 def train_on_one(patient: Patient) -> Trial:
@@ -49,7 +53,25 @@ def train_on_one(patient: Patient) -> Trial:
             break
     after = max(1, len(losses) - 1)
     seconds = (time.perf_counter() - begun - compiled) / after
-    return Trial(np.array(losses), seconds)
+    return Trial(np.array(losses), seconds, loop.trace(segment.args))
+
+
+def precise(patient: Patient, graph: tf.Graph) -> Finding:
+    """Whether products are computed in the precision that was asked for."""
+    name = "precision"
+    asked = patient.programs.computing.precision
+    if asked is None or asked.compute_dtype == "float32":
+        return Finding(name, "pass", "float32, as no other was asked for")
+    found = leftovers(graph, meant_float32(asked, patient.task))
+    if not found:
+        return Finding(name, "pass", f"every product is computed in {asked.compute_dtype}")
+    return Finding(
+        name,
+        "fail",
+        f"{asked.compute_dtype} was asked for, and still in float32: "
+        + "; ".join(f"{layer}: {what} ({times} times)" for layer, what, times in found),
+        "cast what is fed to these products, or name the layer in Precision(keep=...)",
+    )
 
 
 def same_batch(args: Any, i: tf.Tensor, rows: int) -> Any:

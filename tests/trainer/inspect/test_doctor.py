@@ -69,6 +69,16 @@ class Cut(L.Layer):
         return x + tf.stop_gradient(self.inner(x))
 
 
+class Widened(L.Layer):
+    """Computes in float32 whatever it is told."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight("kernel", [input_shape[-1], 6])
+
+    def call(self, x):
+        return tf.cast(tf.cast(x, tf.float32) @ self.kernel, x.dtype)
+
+
 def slow(read=0.05):
     """A dataset whose batches take long to read."""
 
@@ -121,6 +131,11 @@ FAULTS = {
     "dead units": ("gradients", "all zero", lambda: (trainer(dead(), L.Dense(3)), X, Y)),
     "training diverges": ("overfits a batch", "at update", lambda: (diverging(), X, Z)),
     "rate too small": ("overfits a batch", "goes from", lambda: (trainer(rate=1e-7), X, Y)),
+    "float32 under bfloat16": (
+        "precision",
+        "float32 MatMul",
+        lambda: (trainer(L.Dense(8, "relu"), Widened(), precision="mixed_bfloat16"), X, Y),
+    ),
     "slow input": ("input keeps up", "waits", lambda: (trainer(), slow(), None)),
 }
 
@@ -192,6 +207,12 @@ HEALTHY = {
     "keras cnn": lambda: (keras_cnn(), IMAGES, Y),
     "text": lambda: (trainer(L.Embedding(20, 8), L.GRU(8), L.LayerNormalization()), WORDS, Y),
     "regression": lambda: (regression("mse"), X, Z),
+    "half precision": lambda: (
+        trainer(L.Dense(16, "relu"), L.LayerNormalization(), precision="mixed_bfloat16"),
+        X,
+        Y,
+    ),
+    "float16": lambda: (trainer(L.Dense(16, "relu"), precision="mixed_float16"), X, Y),
     "gan": lambda: (Trainer(Gan()), X, None),
     "zero start": lambda: (
         trainer(L.Dense(8), L.Dense(8, kernel_initializer="zeros"), accumulate=2),
@@ -271,4 +292,4 @@ def test_what_cannot_be_examined_is_refused(capsys):
         inspect.doctor(trainer(), X, Y, skip=["gradient"])
     inspect.doctor(trainer(), X, Y, batch_size=16)
     shown = capsys.readouterr().out
-    assert "examples apart" in shown and "9 pass" in shown
+    assert "examples apart" in shown and "10 pass" in shown

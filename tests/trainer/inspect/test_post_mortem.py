@@ -8,6 +8,7 @@ import layers as L
 import optimizers
 from trainer import Trainer
 from trainer.inspect import NaNPostMortem
+from trainer.precision import Precision
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32") + 5.0
 Y = X[:, :1]
@@ -116,6 +117,19 @@ def test_a_learning_rate_that_explodes():
     assert found.births and found.births[0].op in ("MatMul", "Square", "SquaredDifference", "Mul")
     assert any("rising" in note for note in found.notes)
     assert found.trail[-2] > 1e3 * found.trail[0] and not np.isfinite(found.trail[-1])
+
+
+def test_an_overflow_in_float16():
+    """Fixed at 1, the loss scale has no part in it: the layer's own product overflows."""
+    precision = Precision("float16", loss_scale=None)
+    made = trainer(L.Dense(4, kernel_initializer="ones"), precision=precision)
+    x = X.copy()
+    x[BAD] = 6e4
+    _, found = fit(made, x)
+    assert found.step == 6 and found.data == []
+    first = found.births[0]
+    assert first.layer == "model/layers/0" and first.phase == "forward"
+    assert first.op in ("MatMul", "BiasAdd") and "float16" in first.made
 
 
 def test_nan_in_the_data():

@@ -36,7 +36,7 @@ def test_it_is_training_on_the_very_batch():
     [([1.0, 0.1], "pass"), ([1.0, 0.7], "warn"), ([1.0, 0.99], "fail"), ([1.0, np.nan], "fail")],
 )
 def test_how_losses_are_judged(losses, mark):
-    trial = Trial(np.array([losses[0], *losses[1:] * 9]), 0.1)
+    trial = Trial(np.array([losses[0], *losses[1:] * 9]), 0.1, tf.Graph())
     assert overfits(patient(0.1), trial, 1).mark == mark
     if mark != "fail" or np.isfinite(losses[-1]):
         assert overfits(patient(0.1), trial, 2).mark == "skip"
