@@ -158,9 +158,7 @@ def measure_once(
 
     instruments: dict[str, Callable[[], Any]] = {
         "doctor": lambda: inspect.doctor(trainer(), x, y, batch_size=size, verbose=0),
-        "fit(dry_run=True)": lambda: trainer().fit(
-            x, y, batch_size=size, dry_run=True, verbose=0
-        ),
+        "fit(dry_run=True)": lambda: trainer().fit(x, y, batch_size=size, dry_run=True, verbose=0),
         "learning_rate_range": lambda: inspect.learning_rate_range(
             trainer(), x, y, batch_size=size
         ),
@@ -200,12 +198,10 @@ def _short(outcome: Any) -> str:
         return f"suggests {value:.2g}" if isinstance(value, float) else f"suggests {value}"
     if hasattr(outcome, "blamed"):
         return f"blames {', '.join(outcome.blamed) or 'nothing'}"
-    return str(outcome).split(":", maxsplit=1)[0][:60]
+    return repr(outcome).split(":", maxsplit=1)[0].split("(", maxsplit=1)[0][:80]
 
 
-def show(
-    out: Any, workload: str, cost: dict[str, Any], once: dict[str, Any], steps: int
-) -> None:
+def show(out: Any, workload: str, cost: dict[str, Any], once: dict[str, Any], steps: int) -> None:
     """Both tables."""
     table = tables.table(
         f"{workload}: instruments while training, rounds of {steps} steps",

@@ -134,7 +134,7 @@ class GradientNoise(NamedTuple):
         axes.barh(list(known), list(known.values()), color="tab:blue")
         axes.axvline(self.scale, color="tab:green", linestyle="--", linewidth=1)
         axes.invert_yaxis()
-        axes.set_xscale("log")
+        axes.set_xlim(left=0)
         plots.plain(axes, title="gradient noise scale", x="examples")
         plots.write(made, path)
 

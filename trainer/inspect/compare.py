@@ -78,6 +78,7 @@ class Comparison:
             axes.axvline(parting.step, color="tab:red", linestyle="--", linewidth=1)
         axes.set_yscale("log")
         axes.set_ylim(bottom=floor)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         plots.plain(axes, title="two runs in step", x="step", y="largest relative difference")
         axes.legend(frameon=False, fontsize=8)
         plots.write(made, path)
