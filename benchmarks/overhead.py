@@ -26,6 +26,11 @@ FEATURES: dict[str, list[str]] = {
     "tensorboard": ["tensorboard"],
     "checkpoint": ["checkpoint"],
     "gradient_norm": ["gradient_norm"],
+    "histograms": ["histograms"],
+    "histograms_100": ["histograms_100"],
+    "norms_100": ["norms_100"],
+    "norms_1": ["norms_1"],
+    "json_steps": ["json_steps"],
     "all": ["metrics", "progress", "tensorboard"],
 }
 STEPS_PER_CALL = 500

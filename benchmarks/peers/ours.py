@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks.peers.base import Peer, Unavailable, tensor_float_32
 
-# Features that are callbacks: the callback's name, and the file or folder it writes.
-CALLBACKS = {
-    "tensorboard": ("TensorBoard", "logs"),
+# Features that are callbacks: makes them, given the module of callbacks and a folder of their own.
+CALLBACKS: dict[str, Callable[[Any, pathlib.Path], Any]] = {
+    "tensorboard": lambda callbacks, folder: callbacks.TensorBoard(folder / "logs"),
+    "histograms": lambda callbacks, folder: callbacks.TensorBoard(
+        folder / "histograms", histogram_freq=callbacks.Every(steps=500)
+    ),
+    "histograms_100": lambda callbacks, folder: callbacks.TensorBoard(
+        folder / "histograms", histogram_freq=callbacks.Every(steps=100)
+    ),
+    "norms_100": lambda callbacks, folder: callbacks.NormMonitor(callbacks.Every(steps=100)),
+    "norms_1": lambda callbacks, folder: callbacks.NormMonitor(callbacks.Every(steps=1)),
+    "csv": lambda callbacks, folder: callbacks.CSVLogger(folder / "log.csv"),
+    "json_steps": lambda callbacks, folder: callbacks.JSONLogger(folder / "log.jsonl", steps=True),
 }
 
 
@@ -96,12 +106,10 @@ class Ours(Peer):
         }
 
     def _callbacks(self, features: Sequence[str]) -> list[Any]:
+        from trainer import callbacks
+
         folder = pathlib.Path(tempfile.mkdtemp(prefix="ours-"))  # inside the child's own folder
-        chosen = [
-            _callback(name)(str(folder / file))
-            for feature, (name, file) in CALLBACKS.items()
-            if feature in features
-        ]
+        chosen = [make(callbacks, folder) for name, make in CALLBACKS.items() if name in features]
         if self.settings.get("steps_per_call"):
             chosen.append(_cut(self.settings["steps_per_call"]))
         return chosen
@@ -111,14 +119,6 @@ class OursBare(Ours):
     """The compiled loop with the metric and nothing around it."""
 
     FEATURES = ("metrics",)
-
-
-def _callback(name: str) -> Any:
-    from trainer import callbacks
-
-    if not hasattr(callbacks, name):
-        raise Unavailable(f"trainer.callbacks has no {name}")
-    return getattr(callbacks, name)
 
 
 def _cut(steps: int) -> Any:
