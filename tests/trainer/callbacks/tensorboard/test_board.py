@@ -6,9 +6,13 @@ import time
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from trainer.callbacks import CallbackError, LambdaCallback, TensorBoard
+import layers
+import optimizers
+from trainer import At, Callback, Checkpoint, Every, Trainer
+from trainer.callbacks import CallbackError, LambdaCallback, Predictions, TensorBoard
 
 
 def scalars(folder):
@@ -152,3 +156,69 @@ def test_what_was_not_written_when_a_run_was_killed_is_written_first(fit, make_r
         found, expected = scalars(cut / name), scalars(whole / name)
         for tag in expected.keys() - {"speed/steps_per_second"}:
             assert found[tag] == expected[tag], (name, tag)
+
+
+class Crash(Callback):
+    when = At(17)
+
+    def __call__(self, report):
+        raise MemoryError("as if killed")
+
+
+def logbook(data, folder, *more):
+    """Three epochs of 7 steps, read every third step, kept every fourth."""
+    trainer = Trainer(
+        layers.Dense(2),
+        loss="mse",
+        optimizer=optimizers.SGD(0.1),
+        jit=False,
+        checkpoint=Checkpoint(folder / "run", when=Every(steps=4)),
+    )
+    board = TensorBoard(folder / "board", histogram_freq=Every(steps=3), hparams={"rate": 0.1})
+    look = Predictions(folder / "board", data[0][:2], when=Every(steps=5))
+    options = {"batch_size": 8, "epochs": 3, "verbose": 0, "validation_data": data}
+    trainer.fit(*data, callbacks=[board, look, *more], **options)
+    found = {}
+    for run in ("train", "validation", "predictions"):
+        # The reader that the server has: the older one keeps what a resumed run replaces.
+        reader = plugin_event_accumulator.EventAccumulator(
+            str(folder / "board" / run), size_guidance={"tensors": 0}
+        ).Reload()
+        for tag in reader.Tags()["tensors"]:
+            if not tag.startswith("speed/"):
+                events = reader.Tensors(tag)
+                found[run, tag] = [(e.step, e.tensor_proto.SerializeToString()) for e in events]
+        found[run, "graph"] = reader.Tags()["graph"]
+    return found
+
+
+def test_a_resumed_run_leaves_the_same_files_for_every_plugin(data, tmp_path):
+    whole = logbook(data, tmp_path / "whole")
+    with pytest.raises(CallbackError, match="as if killed"):
+        logbook(data, tmp_path / "cut", Crash())
+    resumed = logbook(data, tmp_path / "cut")
+    assert resumed.keys() == whole.keys()
+    for key, events in whole.items():
+        if key[1].startswith("_"):  # the graph's names and the session's clock are of each process
+            assert [step for step, _ in resumed[key]] == [step for step, _ in events], key
+        else:
+            assert resumed[key] == events, key
+    assert [step for step, _ in whole["train", "weights/kernel"]] == [3, 6, 9, 12, 15, 18, 21]
+    assert [step for step, _ in whole["train", "loss"]] == list(range(1, 22))
+    assert [step for step, _ in whole["predictions", "table"]] == [5, 10, 15, 20]
+
+
+def test_refuses_what_it_cannot_draw(data, tmp_path):
+    with pytest.raises(ValueError, match=r"hparams=.*'x': \[1\]"):
+        TensorBoard(hparams={"x": [1]})
+    for freq in (-1, 1.5, True):
+        with pytest.raises(ValueError, match="histogram_freq="):
+            TensorBoard(histogram_freq=freq)
+    trainer = Trainer(layers.Dense(2), loss="mse", optimizer="sgd", jit=False)
+    for embeddings, words in (
+        ({"weights": None}, "'weights' is no table .*; tables are kernel"),
+        ({"kernel": ["a"]}, "1 labels for the 3 rows of 'kernel'"),
+    ):
+        board = TensorBoard(tmp_path, embeddings=embeddings)
+        with pytest.raises(ValueError, match=words):
+            trainer.fit(*data, verbose=0, callbacks=[board])
