@@ -108,6 +108,7 @@ class Loop:
         # costs more per call and warns of "retracing" when several trainers are made.
         self._steps: dict[Any, Any] = {}
         self._programs: dict[Any, Any] = {}
+        self._known: dict[Any, _Ready] = {}
         self._layout: _Layout | None = None
         self._owner = owner
         self._instead: Loop | None = None
@@ -165,23 +166,23 @@ class Loop:
             return self._instead(args, first, n, carried)
         bounds = tf.constant(first, tf.int32), tf.constant(n, tf.int32)
         begun = time.perf_counter()
-        program, key = self._program(args), self._key(args)
-        if (new := key not in self._ran) and self._owner is not None:
+        ready = self._ready(args)
+        if (new := ready.key not in self._ran) and self._owner is not None:
             self._owner.begin()
         try:
-            made, rows, added, outputs = program(args, *bounds, self._begin(args, carried or {}))
+            start = _begin(ready.carried, carried or {})
+            made, rows, added, outputs = ready.program(args, *bounds, start)
         except tf.errors.OpError as error:
             self._instead = self._owner.instead(error) if new and self._owner is not None else None
             if self._instead is None:
                 raise self._explained(error, new) from error
             return self._instead(args, first, n, carried)
         if new:
-            self._ran.add(key)
+            self._ran.add(ready.key)
             if self._owner is not None:
-                self._owner.ran(args, time.perf_counter() - begun)
-        assert self._layout is not None
+                self._owner.ran(self._specs(args), time.perf_counter() - begun)
         steps = int(made)
-        sums, scalars = self._layout.split(rows.numpy()[:steps])
+        sums, scalars = ready.layout.split(rows.numpy()[:steps])
         outputs = tf.nest.map_structure(lambda x: x.numpy()[:steps], outputs)
         return Columns(steps, sums, scalars, added, outputs)
 
@@ -205,6 +206,15 @@ class Loop:
             f"{error.message}"
         )
 
+    def _ready(self, args: Any) -> _Ready:
+        """What a call with such arguments needs, found once."""
+        own = _signature(args)
+        if own not in self._known:
+            program, carried = self._program(args), self._carried(args)
+            assert self._layout is not None
+            self._known[own] = _Ready(self._key(args), program, carried, self._layout)
+        return self._known[own]
+
     def _program(self, args: Any) -> Any:
         self._concrete(args)  # finds out which shapes it can share
         key = self._key(args)
@@ -223,15 +233,6 @@ class Loop:
             lambda x: tf.TensorSpec(x.shape, tf.float64),
             {k: shapes[k] for k in self._layout.carried},
         )
-
-    def _begin(self, args: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-        begin = {}
-        for name, spec in self._carried(args).items():
-            flat = tf.nest.flatten(spec)
-            old = tf.nest.flatten(given[name]) if name in given else [0.0] * len(flat)
-            start = [_wide(x, s.shape) for x, s in zip(old, flat, strict=True)]
-            begin[name] = tf.nest.pack_sequence_as(spec, start)
-        return begin
 
     def _concrete(self, args: Any) -> Any:
         if self._key(args) not in self._steps:
@@ -347,6 +348,25 @@ class _Layout(NamedTuple):
         sums = {k: Sums(rows[:, 2 * i], rows[:, 2 * i + 1]) for i, k in enumerate(self.sums)}
         first = 2 * len(self.sums)
         return sums, {k: rows[:, first + i] for i, k in enumerate(self.scalars)}
+
+
+class _Ready(NamedTuple):
+    """A program, and how to call it."""
+
+    key: Any
+    program: Any
+    carried: dict[str, Any]  # specs
+    layout: _Layout
+
+
+def _begin(specs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    begin = {}
+    for name, spec in specs.items():
+        flat = tf.nest.flatten(spec)
+        old = tf.nest.flatten(given[name]) if name in given else [0.0] * len(flat)
+        start = [_wide(x, s.shape) for x, s in zip(old, flat, strict=True)]
+        begin[name] = tf.nest.pack_sequence_as(spec, start)
+    return begin
 
 
 def _wide(value: Any, shape: tf.TensorShape) -> tf.Tensor:
