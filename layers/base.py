@@ -162,7 +162,7 @@ class Layer(tf.Module):
         return None if weight is None else tf.cast(weight, self._compute_dtype)
 
     def next_seed(self, seed: int | None = None) -> Seed:
-        """An int32 `[2]` seed, from `seed_source` if there is one.
+        """An int32 `[2]` seed, from `seed_source` if there is one (which may give `[b, 2]`).
 
         Otherwise it is a stateful draw that obeys `tf.random.set_seed`. `seed`, a layer's own seed
         argument, is mixed in: two layers that differ in it draw differently.
@@ -176,6 +176,9 @@ class Layer(tf.Module):
         fresh = tf.cast(self.seed_source(), tf.int32)
         if seed is None:
             return fresh
+        if fresh.shape.rank == 2:  # a seed for each example
+            mixed = (seed + 1) * 0x27D4EB2F & 0x7FFFFFFF
+            return tf.bitwise.bitwise_xor(fresh, tf.constant([mixed, 0]))
         # By default XLA draws otherwise than plain TensorFlow where a seed has a word below 0.
         return tf.random.experimental.stateless_fold_in(fresh, seed, alg="philox")
 

@@ -20,18 +20,60 @@ def dropout(x: tf.Tensor, rate: float, seed: Any, noise_shape: Any = None) -> tf
     Args:
         x: `[...]`, floating.
         rate: in [0, 1).
-        seed: int32 `[2]`.
+        seed: int32 `[2]`, or `[b, 2]`: one for each example of x.
         noise_shape: shape of the mask, which broadcasts to x; None means the shape of x.
     """
     if rate == 0.0:
         return x
-    shape = tf.shape(x) if noise_shape is None else noise_shape
-    bits = tf.random.stateless_uniform(
-        shape, seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
-    )
+    bits = random_bits(tf.shape(x) if noise_shape is None else noise_shape, seed)
     keep = bits >= tf.constant(min(round(rate * 2**32), 2**32 - 1), tf.uint32)
     scale = tf.cast(1.0 / (1.0 - rate), x.dtype)
     return x * tf.where(keep, scale, tf.zeros([], x.dtype))
+
+
+def random_bits(shape: Any, seed: Any) -> tf.Tensor:
+    """uint32 numbers of a shape, the same in plain TensorFlow and XLA.
+
+    Args:
+        shape: `[...]`; its first axis is the examples' where each has a seed.
+        seed: int32 `[2]`: Philox (Salmon et al. 2011). Or `[b, 2]`: each example's numbers are
+            hashes (the finalizer of MurmurHash3, twice) of its seed and their place, so that they
+            do not depend on which other examples are computed with it.
+
+    Raises:
+        ValueError: examples have seeds, and share what is drawn.
+    """
+    seed = tf.convert_to_tensor(seed)
+    if seed.shape.rank == 1:
+        return tf.random.stateless_uniform(
+            shape, seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+        )
+    if isinstance(shape, (list, tuple)) and isinstance(shape[0], int) and shape[0] == 1:
+        raise ValueError(
+            f"a mask of shape {shape} is shared by all examples, and each example has a seed of "
+            "its own; draw by replica, or leave the first axis of noise_shape None."
+        )
+    shape = tf.convert_to_tensor(shape)
+    words = tf.bitcast(seed, tf.uint32)
+    own = _hashed(tf.bitwise.bitwise_xor(words[:, 0], _hashed(words[:, 1])))
+    place = tf.bitcast(tf.range(tf.reduce_prod(shape[1:])), tf.uint32) * tf.constant(
+        _ODD, tf.uint32
+    )
+    return tf.reshape(_hashed(_hashed(own[:, tf.newaxis] + place)), shape)
+
+
+_ODD = 0x9E3779B1  # 2**32 over the golden ratio: places land far apart
+
+
+def _hashed(x: tf.Tensor) -> tf.Tensor:
+    """MurmurHash3's finalizer: every bit of a uint32 changes about half of those that come out."""
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        x = _folded(x, shift) * tf.constant(factor, tf.uint32)
+    return _folded(x, 16)
+
+
+def _folded(x: tf.Tensor, shift: int) -> tf.Tensor:
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(shift, tf.uint32)))
 
 
 def normal(shape: tf.Tensor, seed: Any) -> tf.Tensor:
@@ -40,9 +82,11 @@ def normal(shape: tf.Tensor, seed: Any) -> tf.Tensor:
     Made from 32-bit integers, which agree where TensorFlow's own normal draws do not, by the
     transform of Box and Muller 1958.
     """
-    bits = tf.random.stateless_uniform(
-        tf.concat([[2], shape], 0), seed, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
-    )
+    if seed.shape.rank == 1:
+        bits = random_bits(tf.concat([[2], shape], 0), seed)
+    else:
+        both = random_bits(tf.concat([shape, [2]], 0), seed)
+        bits = tf.stack([both[..., 0], both[..., 1]])
     # 24 bits fill a float32; shifted to (0, 1] so that the logarithm is finite.
     high = tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32))
     uniform = (tf.cast(high, tf.float32) + 1.0) * 2.0**-24

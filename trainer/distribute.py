@@ -25,20 +25,26 @@ class Replication:
     """How replicas train together, where a strategy alone does not say: `Trainer(strategy=...)`.
 
     Args:
-        strategy: a `tf.distribute.Strategy`.
+        strategy: a `tf.distribute.Strategy`, or None as for the trainer.
         gradients: the dtype in which large gradients travel: "float32", or "bfloat16" for half the
             bytes. Each replica's gradient is then rounded to 8 bits, and so is each of the
             additions: an error of at most N / 256 of the sum of what N replicas add.
+        seeds: "replica": random layers draw for a replica's rows at once, others on each. Or
+            "example": for each row by its number in the batch, so that it is dropped alike
+            however many replicas and parts a batch is shared by.
 
     Example:
         >>> Replication(tf.distribute.OneDeviceStrategy("CPU:0"), gradients="bfloat16").gradients
         'bfloat16'
     """
 
-    strategy: Any
+    strategy: Any = None
     gradients: str = "float32"
+    seeds: str = "replica"
 
     def __post_init__(self) -> None:
+        if self.seeds not in ("replica", "example"):
+            raise ValueError(f"Replication(seeds={self.seeds!r}): it is 'replica' or 'example'.")
         if self.gradients not in ("float32", "bfloat16"):
             raise ValueError(
                 f"Replication(gradients={self.gradients!r}): it is 'float32' or 'bfloat16' "
@@ -58,12 +64,15 @@ class Replicas:
         spread: whether steps go through the strategy at all.
         workers: processes that train together.
         worker: which of them this is; 0 is the chief.
+        by_example: whether random layers draw for each row by its number.
         exchanged: when all workers last heard of each other (`time.monotonic`).
     """
 
     def __init__(self, strategy: Any = None) -> None:
         self._travel: tf.DType | None = None
+        self.by_example = False
         if isinstance(strategy, Replication):
+            self.by_example = strategy.seeds == "example"
             self._travel = tf.bfloat16 if strategy.gradients == "bfloat16" else None
             strategy = strategy.strategy
         if strategy is None:

@@ -24,7 +24,7 @@ from trainer.keeper import Keeper
 from trainer.loop import Loop, StepOutput
 from trainer.precision import Precision, widened
 from trainer.random import Seeds, fold, handed
-from trainer.replica import Replica
+from trainer.replica import Replica, rows_of
 from trainer.task import Task
 
 _CAPACITY = {"train": 2048, "evaluate": 512, "predict": 16}  # steps of one call at most
@@ -349,6 +349,8 @@ class Programs:
 
         def one(batch: Any, number: tf.Tensor, replica: Replica) -> StepOutput:
             running.seeds = Seeds(seed, number, replica.index)
+            if self.replicas.by_example:
+                running.seeds.rows = replica.numbers(rows_of(batch))
             ctx = context(
                 running.seeds,
                 parts=parts,
@@ -369,7 +371,7 @@ class Programs:
             return StepOutput(arguments.check_sums(sums, task, verb), ctx.scalars, row)
 
         def draw() -> tf.Tensor:
-            return running.seeds.next()
+            return running.seeds.for_layers()
 
         step = self.replicas.spread_step(
             one, self.stop, parts, full=lambda: self._rows.get(verb, 0)

@@ -43,6 +43,19 @@ class Seeds:
         self._part: Any = None
         self._calls = 0
         self._most_calls = 0
+        self.rows: Any = None  # int32 [b]: numbers of the rows at hand, if each gets its own seed
+
+    def for_layers(self) -> tf.Tensor:
+        """A fresh seed as random layers draw from: as `next`, or `[b, 2]` by the row's number.
+
+        A seed of a row depends neither on the replica that has it nor on its part.
+        """
+        if self.rows is None:
+            return self.next()
+        word = tf.constant(fold(self._seed, self._calls), tf.int32)
+        self._calls += 1
+        own = tf.bitwise.bitwise_xor(word, self.rows * 0x165667B1)
+        return tf.stack([own, tf.fill(tf.shape(own), tf.cast(self.step, tf.int32))], 1)
 
     def next(self) -> tf.Tensor:
         """A fresh seed, int32 `[2]`."""
@@ -55,18 +68,20 @@ class Seeds:
         return tf.stack([word, tf.cast(self.step, tf.int32)])
 
     @contextmanager
-    def part(self, index: Any) -> Iterator[None]:
+    def part(self, index: Any, rows: Any = None) -> Iterator[None]:
         """While open, seeds also depend on the micro-batch's index; part 0 draws as a whole batch.
 
         The calls of each part are numbered alike, because one traced body serves all of them;
-        `parts_done` goes on after the numbers they used.
+        `parts_done` goes on after the numbers they used. `rows` are the numbers of the part's
+        rows, of account where each row has a seed of its own.
         """
-        before = self._calls
+        before, whole = self._calls, self.rows
+        self.rows = None if whole is None else rows
         self._part = None if isinstance(index, int) and index == 0 else index
         try:
             yield
         finally:
-            self._part = None
+            self._part, self.rows = None, whole
             self._most_calls = max(self._most_calls, self._calls)
             self._calls = before
 

@@ -49,6 +49,22 @@ class Replica:
         each = -(-rows // parts)
         return each, *divmod(rows, each)
 
+    def numbers(self, rows: int, part: Any = 0, kind: int = 0, each: int = 0) -> tf.Tensor:
+        """The numbers, within the whole batch, of the rows at hand: int32 `[rows]`.
+
+        Args:
+            rows: how many they are.
+            part: which part of the batch they are.
+            kind: 0 for a full part, -1 for the short one at the end.
+            each: rows of a full part here.
+        """
+        if len(self._parts) > 1:
+            first = part * sum(self._parts[0]) + sum(self._parts[kind][: self.index])
+        else:
+            own = sum(self._parts[0][: self.index]) if self._parts else 0
+            first = own + part * each
+        return tf.cast(first, tf.int32) + tf.range(rows)
+
     @contextmanager
     def part(self, number: int) -> Iterator[None]:
         """While open, this part of the batch is at hand, and `gather` gathers its rows."""
@@ -212,13 +228,7 @@ class Split(NamedTuple):
     @classmethod
     def of(cls, batch: Any, count: int, parts: int = 1, full: int = 0) -> Split:
         """The split of a batch over so many replicas; full batches have `full` rows."""
-        found = {x.shape[0] for x in tf.nest.flatten(batch) if x.shape.rank}
-        if len(found) != 1 or None in found:
-            raise ValueError(
-                f"replicas share a batch by rows, but its tensors have {sorted(map(str, found))} "
-                "rows; every tensor that has axes must have the examples along the first."
-            )
-        return cls.of_rows(found.pop(), count, parts, full)
+        return cls.of_rows(rows_of(batch), count, parts, full)
 
     @classmethod
     def of_rows(cls, rows: int, count: int, parts: int = 1, full: int = 0) -> Split:
@@ -256,6 +266,17 @@ class Split(NamedTuple):
             return tf.concat([x[begin:end] for begin, end in spans], 0)
 
         return tf.nest.map_structure(rows, batch)
+
+
+def rows_of(batch: Any) -> int:
+    """How many rows a batch has, the same in all of its tensors."""
+    found = {x.shape[0] for x in tf.nest.flatten(batch) if x.shape.rank}
+    if len(found) != 1 or None in found:
+        raise ValueError(
+            f"replicas share a batch by rows, but its tensors have {sorted(map(str, found))} "
+            "rows; every tensor that has axes must have the examples along the first."
+        )
+    return found.pop()
 
 
 def _evenly(rows: int, count: int) -> tuple[int, ...]:

@@ -228,13 +228,14 @@ def _over_parts(
     stacked = _map_rows(
         lambda x: tf.reshape(x[: whole * part_rows], [whole, part_rows, *x.shape[1:]]), batch
     )
-    with seeds.part(0), replica.part(0):
+    with seeds.part(0, replica.numbers(part_rows)), replica.part(0):
         first = one(_map_rows(lambda x: x[0], stacked))
     # None, and sparse gradients (dense from here on), keep their places outside the loop.
     flat = [None if x is None else tf.convert_to_tensor(x) for x in tf.nest.flatten(first)]
 
     def more(part: Any, index: Any, kind: int, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        with seeds.part(index), replica.part(kind):
+        numbers = replica.numbers(rest if kind else part_rows, index, kind, part_rows)
+        with seeds.part(index, numbers), replica.part(kind):
             new = tf.nest.flatten(one(part))
         present = [tf.convert_to_tensor(x) for x in new if x is not None]
         return [a + b for a, b in zip(sums, present, strict=True)]
