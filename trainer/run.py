@@ -108,6 +108,11 @@ class FitRun:
     # What callbacks may do (`callbacks.base.Run`).
 
     @property
+    def chief(self) -> bool:
+        """Whether this worker is the one that writes."""
+        return self._consensus.chief
+
+    @property
     def step(self) -> int:
         """Updates made so far."""
         return self._position.step

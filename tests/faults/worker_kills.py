@@ -131,8 +131,8 @@ def run(place, every, strikes=(), limits=None):
         code = supervise(
             ["script", str(JOB), str(place), str(every)],
             len(WORKERS),
-            max_restarts=len(striker.strikes),
-            limits=limits or Limits(pause=0.1),
+            max_restarts=len(striker.strikes) + 3,  # a loaded machine may starve one
+            limits=limits or Limits(pause=0.1, heartbeat=30.0),
             environment=lambda index: {"PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"},
             say=say,
             out=io.BytesIO(),

@@ -51,6 +51,11 @@ class Run(Protocol):
         ...
 
     @property
+    def chief(self) -> bool:
+        """Whether this worker is the one that writes; True where there is one."""
+        ...
+
+    @property
     def names(self) -> Sequence[str]:
         """Of the values that reports will carry: "loss", "accuracy", "val_loss"."""
         ...

@@ -55,13 +55,14 @@ class Predictions(Callback):
         self._writer: Writer | None = None
 
     def on_train_begin(self, run: Run) -> None:
-        """Starts the thread that writes."""
-        self._writer = Writer(self.log_dir, run.step + 1)
+        """Starts the thread that writes: the chief's, while all of several workers predict."""
+        self._writer = Writer(self.log_dir, run.step + 1) if run.chief else None
 
     def __call__(self, report: Report) -> Control | None:
         """Predicts and hands over."""
-        assert self._writer is not None
         y_pred = report.run.predict(self.x)
+        if self._writer is None:
+            return None
         events = []
         for tag, shown in self.show(self.x, self.y_true, y_pred).items():
             if isinstance(shown, str):
@@ -84,7 +85,8 @@ class Predictions(Callback):
 
     def load_memory(self, memory: Mapping[str, Any]) -> None:
         """Writes it first."""
-        assert self._writer is not None
+        if self._writer is None:
+            return
         lost = [[from_plain(job) for job in jobs] for jobs in memory["unwritten"]]
         firsts = [job.first_step for jobs in lost for job in jobs if job.first_step is not None]
         self._writer.start_step = min([*firsts, self._writer.start_step])

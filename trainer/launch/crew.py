@@ -29,7 +29,8 @@ class Limits:
 
     Attributes:
         heartbeat: a worker without a sign of life for so long counts as frozen. (It gives none
-            while something holds the interpreter, such as loading TensorFlow from a slow disk.)
+            while something holds the interpreter: loading TensorFlow from a slow disk, or the
+            first connection to workers that have not started yet.)
         end: after one worker has failed, how long the others may take to say so and end.
         grace: after a signal, how long the workers may take for their last checkpoint.
         pause: the longest pause before a restart.

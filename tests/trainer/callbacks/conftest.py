@@ -59,6 +59,7 @@ def make_run():
     def make(**changes):
         names = ["loss", "accuracy", "learning_rate", "val_loss", "val_accuracy"]
         run = FakeRun(
+            chief=True,
             names=names,
             monitored={"accuracy": "max"},
             start_step=0,

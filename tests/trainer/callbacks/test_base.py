@@ -61,6 +61,7 @@ def test_runs_and_reports_tell_the_truth(jit, data):
         assert 0.0 <= run.pop("seconds") < 60.0
     names = ["loss", "mae", "learning_rate"]
     assert first == {
+        "chief": True,
         "names": names,
         "monitored": {"mae": "min", "val_mae": "min"},
         "start_step": 0,

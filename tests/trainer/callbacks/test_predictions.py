@@ -24,6 +24,16 @@ def test_texts_are_written_at_each_call(fit, make_run, tmp_path):
     assert callback.memory() == {"unwritten": []}
 
 
+def test_of_several_workers_all_predict_and_the_chief_writes(fit, make_run, tmp_path):
+    run, predicted = make_run(chief=False), []
+    run.predict = lambda x: predicted.append(x) or x
+    callback = Predictions(tmp_path, np.zeros([2, 2]))
+    fit([callback], run)
+    assert len(predicted) == 3
+    assert list(tmp_path.iterdir()) == []
+    callback.load_memory({"unwritten": [[]]})  # the chief's
+
+
 def test_images_are_framed_by_right_and_wrong(fit, make_run, tmp_path):
     x = np.zeros([2, 4, 4, 1])
     show = predictions.images()
