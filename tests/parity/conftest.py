@@ -330,6 +330,36 @@ def run_keras(
     return _KERAS_RUNS[key]
 
 
+def make_ours(
+    name: str,
+    optimizer: Any = SGD,
+    compile: dict[str, Any] | None = None,
+    *,
+    model: str = "layers",
+    objects: str = "ours",
+    jit: Any = False,
+    accumulate: int = 1,
+) -> Trainer:
+    """Our Trainer of a specimen, with the initial weights; arguments as of `run_ours`."""
+    specimen = SPECIMENS[name]
+    start = initial_weights(name)
+    if model == "keras":
+        net = keras.models.clone_model(specimen.keras())
+    else:
+        assert specimen.ours is not None
+        net = specimen.ours()
+        net(tf.nest.map_structure(lambda a: a[:1], specimen.x))
+    net.set_weights(start)
+    loss_lib, optimizer_lib = (
+        (losses, optimizers) if objects == "ours" else (keras.losses, keras.optimizers)
+    )
+    how = {**specimen.compile, **(compile or {})}
+    how["loss"] = make(loss_lib, how["loss"])
+    return Trainer(
+        net, optimizer=make(optimizer_lib, optimizer), jit=jit, accumulate=accumulate, **how
+    )
+
+
 def run_ours(
     name: str,
     optimizer: Any = SGD,
@@ -356,22 +386,9 @@ def run_ours(
         callbacks: functions of (model, report), called after every step.
     """
     specimen = SPECIMENS[name]
-    start = initial_weights(name)
-    if model == "keras":
-        net = keras.models.clone_model(specimen.keras())
-    else:
-        assert specimen.ours is not None
-        net = specimen.ours()
-        net(tf.nest.map_structure(lambda a: a[:1], specimen.x))
-    net.set_weights(start)
-    loss_lib, optimizer_lib = (
-        (losses, optimizers) if objects == "ours" else (keras.losses, keras.optimizers)
-    )
-    how = {**specimen.compile, **(compile or {})}
-    how["loss"] = make(loss_lib, how["loss"])
-    trainer = Trainer(
-        net, optimizer=make(optimizer_lib, optimizer), jit=jit, accumulate=accumulate, **how
-    )
+    how = {"model": model, "objects": objects, "jit": jit, "accumulate": accumulate}
+    trainer = make_ours(name, optimizer, compile, **how)
+    net = trainer.task.model
     first: list[np.ndarray] = []
     given = {"x": specimen.x, "y": specimen.y, "batch_size": BATCH, **(fit or {})}
 
@@ -425,6 +442,12 @@ def two_hundred() -> Callable[[str], dict[str, Any]]:
 def keras_fit() -> Callable[..., Run]:
     """`keras_fit(name, optimizer, compile, fit) -> Run`."""
     return run_keras
+
+
+@pytest.fixture
+def our_trainer() -> Callable[..., Trainer]:
+    """`our_trainer(name, optimizer, compile, **form)`: with the initial weights."""
+    return make_ours
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from trainer import inspect
 
 MODELS = ["mlp", "cnn", "text", "two"]
 # Keras averages the loss of each of several outputs over batches, however few rows one has: see
@@ -52,28 +53,16 @@ def test_drift_of_200_steps(both, two_hundred, name, drift, logs):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_each_step(keras_model, our_fit, specimens, name):
+def test_each_step(keras_model, our_trainer, specimens, name):
     """The loss and the weights of every one of the 8 steps.
-
-    Keras's metrics are reset before each batch, or its values would be running means.
 
     Seen: losses 1.7e-7 relative, weights 1.8e-7 at most in any step.
     """
-    weights, wanted = [], []
-    ours = our_fit(name, callbacks=[lambda model, report: weights.append(model.get_weights())])
-    model, specimen = keras_model(name), specimens[name]
-    record = keras.callbacks.LambdaCallback(
-        on_train_batch_begin=lambda batch, logs: model.reset_metrics(),
-        on_train_batch_end=lambda batch, logs: wanted.append((logs["loss"], model.get_weights())),
-    )
-    how = {"batch_size": 8, "shuffle": False, "verbose": 0, "callbacks": [record]}
-    model.fit(specimen.x, specimen.y, **how)
-    losses = ours.trained.history.steps["loss"]
-    assert len(wanted) == len(losses) == len(weights) == 8
-    for loss, found, (right_loss, right) in zip(losses, weights, wanted, strict=True):
-        assert loss == pytest.approx(right_loss, rel=1e-6)
-        for a, b in zip(found, right, strict=True):
-            np.testing.assert_allclose(a, b, 1e-5, 1e-6)
+    specimen = specimens[name]
+    runs = our_trainer(name), keras_model(name)
+    how = {"steps": 8, "batch_size": 8, "copy_weights": False, "tolerance": 1e-5}
+    found = inspect.compare(*runs, specimen.x, specimen.y, **how)
+    assert found.parting is None and found.losses.shape == (8, 2), found
 
 
 @pytest.mark.parametrize("name", ["cnn", "two"])

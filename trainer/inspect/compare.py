@@ -14,6 +14,8 @@ from trainer.inspect import plots
 from trainer.inspect.data_checks import draw
 from trainer.inspect.sides import side_of
 
+_LEAST = 0.1  # what differences are at least held against: a bias near 0 is mostly rounding
+
 
 class Parting(NamedTuple):
     """Where two runs part.
@@ -22,7 +24,7 @@ class Parting(NamedTuple):
         step: the first step after which something differs by more than the tolerance; 0 if they
             start apart.
         variable: what differs most there, or "loss".
-        difference: by how much, relative to the largest value of it.
+        difference: by how much, as in `Comparison.differences`.
     """
 
     step: int
@@ -37,7 +39,8 @@ class Comparison:
         variables: names, as the first run has them.
         losses: `[steps, 2]`, of each step of both.
         differences: `[steps + 1, variables]`: the largest difference of any number of a variable,
-            over the largest absolute one in the first run; row 0 is before the first step.
+            over the largest absolute one in the first run, or 0.1 where that is smaller; row 0 is
+            before the first step.
         tolerance: what counts as a difference.
     """
 
@@ -180,7 +183,7 @@ def _differences(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> list[float
 
 
 def _relative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Differences over the largest of `a`; NaN in one alone is infinite."""
+    """Differences over the largest of `a`, or 0.1; NaN in one alone is infinite."""
     a, b = a.astype(np.float64), b.astype(np.float64)
-    gap = np.abs(a - b) / max(float(np.nanmax(np.abs(a), initial=0.0)), 1e-30)
+    gap = np.abs(a - b) / max(float(np.nanmax(np.abs(a), initial=0.0)), _LEAST)
     return np.where(np.isnan(a) & np.isnan(b), 0.0, np.where(np.isnan(gap), np.inf, gap))
