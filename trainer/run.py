@@ -167,10 +167,9 @@ class FitRun:
         return GoodState(self.snapshot(), dict(self._window.sums), self._position.epoch)
 
     def rewind(self, good: GoodState) -> None:
-        """Puts that back, slots of optimizers too; the steps made since count as undone.
+        """Puts that back; the steps since are undone, and out of the open epoch's sums again.
 
-        Their numbers and their batches are used up: training goes on with the next ones. Of the
-        open epoch's sums, theirs are taken out again.
+        Their numbers and their batches are used up: training goes on with the next ones.
         """
         for path, variable in state.variables(self.task).items():
             variable.assign(good.values[path])
