@@ -32,7 +32,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("length", 256, "Places of a generated sequence.", lower_bound=PROMPT + 1)
     flags.DEFINE_integer("width", 128, "Features of the GPT.", lower_bound=HEADS)
     flags.DEFINE_integer("blocks", 4, "Blocks of the GPT.", lower_bound=1)
-    flags.DEFINE_list("batches", ["1", "8"], "Sequences at a time.")
+    flags.DEFINE_list("batches", ["1", "8"], "Sequences generated at a time; empty for none.")
     flags.DEFINE_list("keys", ["512", "1024", "2048"], "Lengths of attention; empty for none.")
     flags.DEFINE_list("modes", ["graph", "xla"], "Ways of compiling: graph, xla.")
     flags.DEFINE_integer("rounds", 5, "Timed rounds of each.", lower_bound=1)
@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
         for mode in given.modes:
             sizes = {"batch": int(batch), "length": given.length, "width": given.width}
             rows.append(generation(sizes | {"blocks": given.blocks}, mode, given.rounds))
-    show_generation(out, rows)
+    if rows:
+        show_generation(out, rows)
     long = [attention(int(n), mode, given.rounds) for n in given.keys for mode in given.modes]
     if long:
         show_attention(out, long)
