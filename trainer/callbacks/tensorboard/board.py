@@ -237,8 +237,7 @@ class TensorBoard(Callback):
                 continue
             for i, step in enumerate(steps.tolist()):
                 found = [(name, *edges(v[i])[:2]) for name, v in values.items()]
-                events = [summaries.histogram(name, step, at, n) for name, at, n in found]
-                jobs.append(Events(TRAIN, step, events))
+                jobs.append(Events(TRAIN, step, [summaries.histograms(step, found)]))
         return jobs
 
 

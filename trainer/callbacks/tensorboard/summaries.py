@@ -12,7 +12,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.custom_scalar import summary as custom_scalar
-from tensorboard.plugins.histogram import metadata as histograms
+from tensorboard.plugins.histogram import metadata as histogram
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as sessions
 from tensorboard.plugins.hparams import summary_v2 as hparams
@@ -24,10 +24,13 @@ from tensorboard.util.tensor_util import make_tensor_proto
 _LARGEST_CONSTANT = 1024  # bytes that a graph keeps of a constant: it is there to be looked at
 
 
-def histogram(tag: str, step: int, edges: np.ndarray, counts: np.ndarray) -> bytes:
-    """A histogram from its edges `[k + 1]` and counts `[k]`."""
-    buckets = np.stack([edges[:-1], edges[1:], counts], 1)
-    return _event(step, tag, buckets, histograms.create_summary_metadata(tag, ""))
+def histograms(step: int, found: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> bytes:
+    """Histograms (tag, edges `[k + 1]`, counts `[k]`) of one step, in one event."""
+    values = []
+    for tag, edges, counts in found:
+        buckets = np.stack([edges[:-1], edges[1:], counts], 1)
+        values.append(_value(tag, buckets, histogram.create_summary_metadata(tag, "")))
+    return _of_summary(step, Summary(value=values))
 
 
 def text(tag: str, step: int, markdown: str) -> bytes:
@@ -118,8 +121,11 @@ def layout(step: int, charts: Mapping[str, Mapping[str, Sequence[str]]]) -> byte
 
 
 def _event(step: int, tag: str, value: np.ndarray, metadata: SummaryMetadata) -> bytes:
-    entry = Summary.Value(tag=tag, tensor=make_tensor_proto(value), metadata=metadata)
-    return _of_summary(step, Summary(value=[entry]))
+    return _of_summary(step, Summary(value=[_value(tag, value, metadata)]))
+
+
+def _value(tag: str, value: np.ndarray, metadata: SummaryMetadata) -> Summary.Value:
+    return Summary.Value(tag=tag, tensor=make_tensor_proto(value), metadata=metadata)
 
 
 def _of_summary(step: int, summary: Any) -> bytes:
