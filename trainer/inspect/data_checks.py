@@ -16,7 +16,7 @@ from trainer.inspect.findings import Finding
 
 _LOOKED_AT = 4  # batches of each epoch that are compared
 _DRAW_SECONDS = 1.0
-_ENOUGH_SECONDS = 0.1
+_ENOUGH_SECONDS = 0.2
 _NOTHING = 5e-4  # seconds a step that are not worth a word
 _MOST_DRAWN = 64
 
@@ -82,9 +82,12 @@ def pace(source: Source, step_seconds: float | None) -> Finding:
         return Finding(name, "skip", "the time of a step is not known, as none was trained")
     if type(source).__name__ == "ResidentArrays":
         return Finding(name, "pass", "arrays on the device: read inside the compiled step")
+    enough = 1.2 * step_seconds + _NOTHING
     seconds = _read_seconds(source)
+    if seconds > enough:  # once more: another process may have been at work
+        seconds = min(seconds, _read_seconds(source))
     said = f"a batch takes {_ms(seconds)} to read and a step {_ms(step_seconds)}"
-    if seconds <= 1.2 * step_seconds + _NOTHING:
+    if seconds <= enough:
         return Finding(name, "pass", said)
     return Finding(
         name,
