@@ -37,7 +37,7 @@ def start(function, folder, workers=2, devices=1):
     return found
 
 
-def run(function, folder, seconds=120, **how):
+def run(function, folder, seconds=240, **how):
     """Runs the processes to their end, which must be a good one."""
     started = start(function, folder, **how)
     try:
