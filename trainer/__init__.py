@@ -6,11 +6,11 @@ from trainer.checkpoint import Checkpoint
 from trainer.compiling.guard import RecompileError
 from trainer.compiling.settings import Jit
 from trainer.context import StepContext
-from trainer.distribute import Replication
+from trainer.distribution.replicas import Replication
 from trainer.interrupt import Preempted
-from trainer.loss_scale import LossScale
 from trainer.metrics import Metric
-from trainer.precision import Precision
+from trainer.precision.loss_scale import LossScale
+from trainer.precision.policy import Precision
 from trainer.sums import Sums
 from trainer.task import Task
 from trainer.trainer import Trainer

@@ -9,10 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from trainer import gradients, state, update
+from trainer.distribution.replica import ALONE, Replica
 from trainer.instruments.readout import Readout
-from trainer.loss_scale import Scaler
+from trainer.precision.loss_scale import Scaler
 from trainer.random import Seeds
-from trainer.replica import ALONE, Replica
 from trainer.sums import Sums
 
 

@@ -9,15 +9,16 @@ from typing import Any
 
 from absl import logging
 
-from trainer import agreement, state
+from trainer import state
 from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
 from trainer.calls import Call, Goal, Position
 from trainer.checkpoint.session import Session
 from trainer.clock import Clock, TimeSpent
-from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
-from trainer.distribute import Replicas
+from trainer.distribution import agreement
+from trainer.distribution.consensus import Consensus
+from trainer.distribution.replicas import Replicas
 from trainer.instruments.base import Instrument
 from trainer.interrupt import Interrupt, Preempted
 from trainer.loop import Loop

@@ -14,17 +14,17 @@ from trainer import arguments, state, update
 from trainer.compiling import chooser, guard, record, trial
 from trainer.compiling.choice import SAID, Choice
 from trainer.compiling.settings import Jit
-from trainer.computing import Computing
 from trainer.context import StepContext
 from trainer.data.segment import Segment
-from trainer.distribute import Replicas
+from trainer.distribution.replica import Replica, rows_of
+from trainer.distribution.replicas import Replicas
 from trainer.instruments.base import Instrument
 from trainer.instruments.readout import Readout
 from trainer.keeper import Keeper
 from trainer.loop import Loop, StepOutput
-from trainer.precision import Precision, widened
+from trainer.precision.computing import Computing
+from trainer.precision.policy import Precision, widened
 from trainer.random import Seeds, fold, handed
-from trainer.replica import Replica, rows_of
 from trainer.task import Task
 
 _CAPACITY = {"train": 2048, "evaluate": 512, "predict": 16}  # steps of one call at most

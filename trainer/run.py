@@ -20,16 +20,16 @@ from trainer.callbacks.triggers import NEVER, Moment
 from trainer.calls import Call, Goal, Position
 from trainer.clock import Clock
 from trainer.compiling.cost import cost_of
-from trainer.consensus import Consensus
 from trainer.data.segment import Segment, Source
+from trainer.distribution.consensus import Consensus
 from trainer.inspect.replay import Planned
 from trainer.instruments.base import Instrument
 from trainer.instruments.gauges import Gauges
 from trainer.instruments.readout import Readout
 from trainer.loop import Columns, Loop
 from trainer.metrics.windows import Window, scalars
-from trainer.overflows import stuck
 from trainer.pace import Pace
+from trainer.precision.overflows import stuck
 from trainer.roles import GoodState, Owed, Saver, Validation, Verbs
 from trainer.weights.transfer import save_weights
 

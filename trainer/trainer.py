@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
-from trainer import agreement, arguments, lost, passes, state
+from trainer import arguments, passes, state
 from trainer.building import Building
 from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
@@ -25,12 +25,13 @@ from trainer.compiling.settings import VERBS, Jit
 from trainer.data.segment import Source
 from trainer.data.source import open_source, open_validation, targets_of
 from trainer.data.split import is_stream, split
-from trainer.distribute import Replicas
+from trainer.distribution import agreement, lost
+from trainer.distribution.replicas import Replicas
 from trainer.fit import Fit
 from trainer.inspect.dry_run import dry_run as rehearse
 from trainer.metrics.windows import scalars
-from trainer.overflows import Overflows
-from trainer.precision import Precision
+from trainer.precision.overflows import Overflows
+from trainer.precision.policy import Precision
 from trainer.programs import Programs
 from trainer.roles import Verbs
 from trainer.supervised import Supervised
@@ -285,17 +286,9 @@ class Trainer:
         Returns:
             name -> value: a float, or an array from a metric of several values.
         """
-        source = self._open(x, y, sample_weight, batch_size=batch_size)
-        try:
-            if source.infinite:
-                raise ValueError("x never ends, so it cannot be evaluated on; pass x.take(n).")
-            self._building.build("evaluate", source, y, batch_size)
-            if self._session is not None:
-                self._session.preview()
+        with self._pass("evaluate", x, y, batch_size, sample_weight) as source:
             values = passes.evaluate(self.task, self.programs, source, 1)
-            assert values is not None
-        finally:
-            source.close()
+        assert values is not None
         if verbose and self._replicas.chief:
             print("  ".join(f"{name}: {value:.6g}" for name, value in scalars(values).items()))
         return values
@@ -311,16 +304,8 @@ class Trainer:
             A NumPy array `[n, ...]`, or a nest of them, as the model's output.
         """
         plain = is_stream(x) or not isinstance(self.task, Supervised)
-        source = self._open(x if plain else (x,), batch_size=batch_size)
-        try:
-            if source.infinite:
-                raise ValueError("x never ends, so it cannot be predicted; pass x.take(n).")
-            self._building.build("predict", source, None, batch_size)
-            if self._session is not None:
-                self._session.preview()
+        with self._pass("predict", x if plain else (x,), None, batch_size, None) as source:
             return passes.predict(self.programs, source)
-        finally:
-            source.close()
 
     def plan(
         self,
@@ -388,8 +373,7 @@ class Trainer:
     def scratch(self, *, jit: str | bool | None = None, folder: Any = None) -> Iterator[Trainer]:
         """A trainer on which anything may be tried: at the end all values are put back.
 
-        It has the same task, and position, callbacks' folders and checkpoints of its own; variables
-        It has the same task, and a position and checkpoints of its own; variables
+        It has the same task, and a position and checkpoints of its own.
 
         Args:
             jit: how to compile, where it should be otherwise than here.
@@ -444,6 +428,22 @@ class Trainer:
             return None
         same = {"seed": self.seed, "accumulate": self.accumulate, "precision": str(self.precision)}
         return Session(Checkpoint.of(checkpoint), self.task, self.programs, same, self._replicas)
+
+    @contextmanager
+    def _pass(
+        self, verb: str, x: Any, y: Any, batch_size: int | None, sample_weight: Any
+    ) -> Iterator[Source]:
+        """Data to go through once, with everything built and restored for it."""
+        source = self._open(x, y, sample_weight, batch_size=batch_size)
+        try:
+            if source.infinite:
+                raise ValueError(f"x never ends, and so would {verb}; pass x.take(n).")
+            self._building.build(verb, source, y, batch_size)
+            if self._session is not None:
+                self._session.preview()
+            yield source
+        finally:
+            source.close()
 
     def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Source:
         return open_source(x, y, sample_weight, seed=self.seed, own=self._replicas.rows, **how)

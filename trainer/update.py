@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from trainer import gradients, state
+from trainer.distribution.replica import ALONE, Replica
 from trainer.random import Seeds
-from trainer.replica import ALONE, Replica
 from trainer.sums import Sums
 
 

@@ -76,8 +76,8 @@ FITS = {
         ValueError,
         "validation_data",
     ),
-    "a Keras callback": (
-        dict(callbacks=[keras.callbacks.EarlyStopping()]),
+    "a Keras callback by batches": (
+        dict(callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: None)]),
         TypeError,
         "Keras callback",
     ),

@@ -15,7 +15,7 @@ import optimizers
 from trainer import Callback, Trainer
 from trainer.calls import Position
 from trainer.data.source import open_source
-from trainer.distribute import Replicas
+from trainer.distribution.replicas import Replicas
 from trainer.fit import Fit
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer import agreement, distribute, state
+from trainer import state
 from trainer.callbacks.triggers import Moment
 from trainer.calls import Call, Position
 from trainer.checkpoint import guard, plain
@@ -23,7 +23,8 @@ from trainer.checkpoint.settings import Checkpoint
 from trainer.checkpoint.store import Content, Found, Store
 from trainer.checkpoint.writer import Writer
 from trainer.data.fingerprint import differences
-from trainer.distribute import Replicas
+from trainer.distribution import agreement
+from trainer.distribution.replicas import Replicas, copies
 from trainer.match import match
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Session:
             return
         self._seen.add(id(loop))
         variables = [*self._variables().values(), self._programs.stop]
-        known = {id(copy) for v in variables for copy in distribute.copies(v)}
+        known = {id(copy) for v in variables for copy in copies(v)}
         guard.check_variables(loop.graphs, known)
         for reason in guard.inexact(loop.graphs):
             self._programs.warn(f"a resumed run will not be exact: {reason}")

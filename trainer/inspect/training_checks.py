@@ -12,8 +12,8 @@ import tensorflow as tf
 from trainer.data.segment import Segment
 from trainer.inspect.findings import Finding
 from trainer.inspect.patient import Patient
-from trainer.precision import meant_float32
-from trainer.precision_check import leftovers
+from trainer.precision.check import leftovers
+from trainer.precision.policy import meant_float32
 
 _SECONDS = 4.0
 _MOST_STEPS = 400

@@ -23,11 +23,11 @@ from trainer import (
     Trainer,
     state,
 )
-from trainer.agreement import Disagreement
 from trainer.callbacks import CallbackError, Validated
 from trainer.checkpoint import CheckpointWriteError, Store, StoreInUseError
 from trainer.checkpoint.session import Session
 from trainer.checkpoint.store import Content
+from trainer.distribution.agreement import Disagreement
 from trainer.interrupt import Interrupt
 
 EVERY_3 = Every(steps=3)

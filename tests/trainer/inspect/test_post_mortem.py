@@ -8,7 +8,7 @@ import layers as L
 import optimizers
 from trainer import Trainer
 from trainer.inspect import NaNPostMortem
-from trainer.precision import Precision
+from trainer.precision.policy import Precision
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32") + 5.0
 Y = X[:, :1]

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from trainer.distribute import Replicas
+from trainer.distribution.replicas import Replicas
 from trainer.exits import DISAGREED
 
 _OWN = ("trainer", "layers", "losses", "optimizers")

@@ -8,9 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.loss_scale import LossScale, Scalers
-from trainer.precision import HALVES, Precision, computes_in, in_force, meant_float32
-from trainer.precision_check import leftovers, sentence
+from trainer.precision.check import leftovers, sentence
+from trainer.precision.loss_scale import LossScale, Scalers
+from trainer.precision.policy import HALVES, Precision, computes_in, in_force, meant_float32
 
 
 class Computing:

@@ -5,9 +5,9 @@ import sys
 import pytest
 
 from tests.trainer.pairs import together
-from trainer import agreement
-from trainer.agreement import Disagreement, check, differences, program, tell
-from trainer.distribute import Replicas
+from trainer.distribution import agreement
+from trainer.distribution.agreement import Disagreement, check, differences, program, tell
+from trainer.distribution.replicas import Replicas
 
 
 def test_workers_that_agree_go_on():

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from trainer import state
-from trainer.loss_scale import LossScale
+from trainer.precision.loss_scale import LossScale
 
 _NAMES = {"float32": "float32", "mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 HALVES = ("bfloat16", "float16")

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import optimizers
 from trainer import Task, state
-from trainer.adoption import adopt
+from trainer.distribution.adoption import adopt
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.loss_scale import LossScale, Scaler
-from trainer.overflows import Overflow, Overflows, stuck
+from trainer.precision.loss_scale import LossScale, Scaler
+from trainer.precision.overflows import Overflow, Overflows, stuck
 
 
 def test_the_table_names_the_most_frequent_first():

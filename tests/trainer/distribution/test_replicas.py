@@ -5,8 +5,8 @@ import tensorflow as tf
 
 import layers
 from tests.trainer.pairs import together
-from trainer import Trainer, distribute
-from trainer.distribute import Replicas, Replication
+from trainer import Trainer
+from trainer.distribution.replicas import Replicas, Replication, worker_index
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_one_worker_agrees_with_itself(two):
     replicas = Replicas(two)
     assert (replicas.workers, replicas.worker, replicas.fewest(5)) == (1, 0, 5)
     assert replicas.agree(1.0, 2.0).tolist() == [[1.0, 2.0]]
-    assert distribute.worker_index(two) == 0
+    assert worker_index(two) == 0
 
 
 def test_what_cannot_be_exact_is_refused(two):

@@ -15,9 +15,9 @@ from typing import Any
 import tensorflow as tf
 
 from trainer import state
+from trainer.distribution.replica import own
 from trainer.gradients import sum_of
-from trainer.overflows import Overflow, Overflows
-from trainer.replica import own
+from trainer.precision.overflows import Overflow, Overflows
 from trainer.update import Update
 
 

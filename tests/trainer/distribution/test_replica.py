@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.replica import Replica, Split
+from trainer.distribution.replica import Replica, Split
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import tensorflow as tf
 from absl import logging
 
-from trainer.distribute import Replicas
+from trainer.distribution.replicas import Replicas
 from trainer.exits import LOST_PEER
 
 LEAVE_SECONDS = 10.0  # from the error to the end of the process, whatever it still does

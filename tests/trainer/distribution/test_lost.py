@@ -8,11 +8,11 @@ import time
 import pytest
 import tensorflow as tf
 
-from trainer import lost
-from trainer.distribute import Replicas
+from trainer.distribution import lost
+from trainer.distribution.lost import LostPeer, among_peers, told
+from trainer.distribution.replicas import Replicas
 from trainer.exits import LOST_PEER
 from trainer.launch.ports import free_ports
-from trainer.lost import LostPeer, among_peers, told
 
 # As TensorFlow 2.21 words them: killed, the chief killed, frozen, the chief frozen, failed.
 KILLED = (

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from tests.trainer import pairs
-from trainer.consensus import Consensus
-from trainer.distribute import Replicas
+from trainer.distribution.consensus import Consensus
+from trainer.distribution.replicas import Replicas
 
 
 @pytest.fixture

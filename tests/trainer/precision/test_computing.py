@@ -9,7 +9,7 @@ import tensorflow as tf
 import layers
 import optimizers
 from trainer import LossScale, Precision, Task, Trainer
-from trainer.computing import Computing
+from trainer.precision.computing import Computing
 
 
 class Two(Task):

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from trainer.context import StepContext
-from trainer.loss_scale import LossScale, Scaler
-from trainer.overflows import Overflow
+from trainer.precision.loss_scale import LossScale, Scaler
+from trainer.precision.overflows import Overflow
 from trainer.random import Seeds
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import layers
 from trainer import Precision, Trainer
-from trainer.precision_check import Leftover, leftovers
+from trainer.precision.check import Leftover, leftovers
 
 
 class Stubborn(layers.Layer):

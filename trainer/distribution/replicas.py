@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer import adoption
-from trainer.replica import ALONE, Replica, Split
+from trainer.distribution import adoption
+from trainer.distribution.replica import ALONE, Replica, Split
 
 
 @dataclasses.dataclass(frozen=True)

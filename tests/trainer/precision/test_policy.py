@@ -8,7 +8,7 @@ import tensorflow as tf
 import layers
 from trainer import LossScale, Precision, Task, Trainer
 from trainer.graphs import operations
-from trainer.precision import in_force
+from trainer.precision.policy import in_force
 
 
 @pytest.mark.parametrize(

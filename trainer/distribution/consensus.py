@@ -11,7 +11,7 @@ import math
 import signal
 import time
 
-from trainer.distribute import Replicas, check_ends
+from trainer.distribution.replicas import Replicas, check_ends
 from trainer.interrupt import Interrupt
 
 _ELSEWHERE = "another worker asked for it"

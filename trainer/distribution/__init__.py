@@ -1,0 +1,1 @@
+"""Several replicas and workers: one batch shared, one update, one decision."""
