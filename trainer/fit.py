@@ -136,7 +136,6 @@ class Fit:
                 session.look(loop)
             return loop
 
-        programs = len(self._programs.guard.programs)
         grace = session.settings.grace_seconds if session else None
         with Interrupt(self._programs.stop, sigterm_grace=grace) as interrupt:
             consensus = Consensus(self._replicas, interrupt)
@@ -160,9 +159,6 @@ class Fit:
                     run.resume(memory)
                 run.go()
                 call.done = True
-                if made := len(self._programs.guard.programs) - programs:
-                    seconds = self._programs.guard.seconds(programs)
-                    say(f"{made} programs traced, compiled and first run in {seconds:.2g} s")
                 run.save()
                 if session is not None:
                     with clock.during("checkpoint"):

@@ -1,5 +1,7 @@
 """Compiled loops: each made once; the choice made once, remembered, and never touching training."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -177,9 +179,9 @@ def test_plan_is_for_one_function(data, capsys):
 def test_fit_says_what_compiling_took(data, capsys):
     trainer = _trainer(jit=False)
     trainer.fit(*data, batch_size=8, verbose=2)
-    assert "2 programs traced, compiled and first run in" in capsys.readouterr().out
+    assert re.search(r"took .* s: compile \d+%", capsys.readouterr().out)
     trainer.fit(*data, batch_size=8, verbose=2)
-    assert "programs traced" not in capsys.readouterr().out
+    assert "compile" not in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_a_signal_amid_a_trial_ends_it(data, doubtful, monkeypatch):

@@ -329,10 +329,11 @@ def test_ctrl_c_keeps_everything_trained(ctrl_c):
     trainer.fit(x, y, batch_size=8, steps=2, verbose=0)
 
     def press():
-        time.sleep(1.0)
+        while int(trainer.programs.counter) < 50:
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=press).start()
+    threading.Thread(target=press, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         trainer.fit(x, y, batch_size=8, epochs=3000, verbose=0)
     stopped = trainer.step

@@ -104,10 +104,6 @@ class Guard:
         now = signature_of(args)
         return known if now in known else [*known, now]
 
-    def seconds(self, since: int = 0) -> float:
-        """What tracing and first calls of the programs from number `since` on took."""
-        return sum(p.trace_seconds + (p.first_seconds or 0.0) for p in self.programs[since:])
-
     def table(self) -> str:
         """Every program in a line."""
         lines = [
