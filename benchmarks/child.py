@@ -87,6 +87,12 @@ class Server:
             "settings": self.peer.describe(),
         }
 
+    def plan(self, batches: int | None) -> dict[str, Any]:
+        """What a long run does once."""
+        begin = time.perf_counter()
+        self.peer.plan(batches)
+        return {"seconds": time.perf_counter() - begin}
+
     def train(self, batches: int | None, epochs: int) -> dict[str, Any]:
         """A round."""
         begin = time.perf_counter()

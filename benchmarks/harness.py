@@ -192,7 +192,9 @@ def start(field: Field) -> None:
 
 
 def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
-    """A round to warm up, and the timed rounds, interleaved: A B C, B C A, C A B ...
+    """Plans, a round to warm up, and the timed rounds, interleaved: A B C, B C A, C A B ...
+
+    A round is short, and stands for a long run: what that does once comes before, and is told apart.
 
     Each round begins with another contender, so that none always follows the same one.
 
@@ -203,6 +205,8 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
         epochs: of a round.
         steps: how many steps that is.
     """
+    for name, answer in field.each("plan", batches=batches):
+        field.records[name]["plan_seconds"] = answer["seconds"]
     for name, answer in field.each("train", batches=batches, epochs=epochs):
         field.say(f"{name}: warmed up in {answer['seconds']:.1f} s")
         field.records[name]["warm_up_seconds"] = answer["seconds"]

@@ -60,6 +60,9 @@ class Peer:
         """
         raise NotImplementedError
 
+    def plan(self, batches: int | None = None) -> None:
+        """What a long run does once and a short one does not: choosing how to compile, say."""
+
     def weights(self) -> list[np.ndarray]:
         """The weights now, in the order of the Keras model."""
         raise NotImplementedError

@@ -84,6 +84,12 @@ class Ours(Peer):
         )
         return float(history.history["loss"][-1])
 
+    def plan(self, batches: int | None = None) -> None:
+        """Tries the ways of compiling as the first `fit` of a long run does."""
+        rows = self.rows(batches)
+        x, y = self.data.x_train[:rows], self.data.y_train[:rows]
+        self.trainer.plan(x, y, batch_size=self.workload.batch_size)
+
     def weights(self) -> list[np.ndarray]:
         """The model's weights."""
         return self.model.get_weights()

@@ -29,6 +29,7 @@ class Fake:
                 "seconds": self.seconds.pop(0) if self.command == "train" else 0,
                 "loss": 0.5,
             },
+            "plan": {"seconds": 3.0},
             "evaluate": {"loss": 0.4, "accuracy": 0.9},
             "finish": {"peak_mb": 100.0},
         }[self.command]
@@ -55,6 +56,7 @@ def test_rounds_take_turns(monkeypatch):
     assert turns == ["a", "b", "a", "b", "b", "a"]  # one to warm up, two timed
     assert field.records["a"]["rounds"] == [1, 3] and field.records["b"]["rounds"] == [2, 4]
     assert field.records["a"]["warm_up_seconds"] == 9
+    assert field.records["a"]["plan_seconds"] == 3.0
     assert field.records["b"]["first_step_seconds"] == 2.0
     assert field.records["b"]["test"]["accuracy"] == 0.9
     assert field.records["b"]["peak_mb"] == 100.0
