@@ -191,10 +191,14 @@ def start(field: Field) -> None:
         )
 
 
-def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
-    """Plans, a round to warm up, and the timed rounds, interleaved: A B C, B C A, C A B ...
+def plan(field: Field, batches: int | None) -> None:
+    """What a long run does once, for rounds that stand for one: it is told apart."""
+    for name, answer in field.each("plan", batches=batches):
+        field.records[name]["plan_seconds"] = answer["seconds"]
 
-    A round is short, and stands for a long run: what that does once comes before, and is told apart.
+
+def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
+    """A round to warm up, and the timed rounds, interleaved: A B C, B C A, C A B ...
 
     Each round begins with another contender, so that none always follows the same one.
 
@@ -205,8 +209,6 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
         epochs: of a round.
         steps: how many steps that is.
     """
-    for name, answer in field.each("plan", batches=batches):
-        field.records[name]["plan_seconds"] = answer["seconds"]
     for name, answer in field.each("train", batches=batches, epochs=epochs):
         field.say(f"{name}: warmed up in {answer['seconds']:.1f} s")
         field.records[name]["warm_up_seconds"] = answer["seconds"]
@@ -308,6 +310,7 @@ def measure(
     seed: int = 0,
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     reference: str = results.REFERENCE,
+    long: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Measures one workload.
@@ -321,6 +324,7 @@ def measure(
         seed: of the initial weights, which all contenders share.
         specs: contender -> `{"peer": ..., "settings": ...}` for those that are not plain peers.
         reference: the contender that the others' speeds are divided by.
+        long: whether rounds stand for a long run, so that contenders plan before them.
         say: is told what happens, a line at a time.
 
     Returns:
@@ -353,6 +357,8 @@ def measure(
                 chosen["fit_best"]["settings"] = found["settings"]
         with open_field(name, folder, chosen, say) as field:
             start(field)
+            if long:
+                plan(field, batches)
             race(field, rounds=rounds, batches=batches, epochs=epochs, steps=exact)
             finish(field)
         record["contenders"] = {c: field.records[c] for c in contenders}

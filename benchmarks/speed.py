@@ -68,7 +68,7 @@ def measure(
         names: of the workloads.
         contenders: see `harness.measure`, as `rounds`, `steps`, `data_dir` and `seed`.
         rounds: timed rounds of each contender.
-        steps: of a round, about.
+        steps: of a round, about; None: each workload's own, which stand for a long run.
         data_dir: where data is looked for.
         seed: of the initial weights.
         done: is told each workload's record as soon as it is there.
@@ -87,6 +87,7 @@ def measure(
             steps=steps,
             data_dir=data_dir,
             seed=seed,
+            long=steps is None,
             say=functools.partial(logging.info, "%s: %s", name),
         )
         for entry in record.get("contenders", {}).values():

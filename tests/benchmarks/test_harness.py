@@ -56,10 +56,17 @@ def test_rounds_take_turns(monkeypatch):
     assert turns == ["a", "b", "a", "b", "b", "a"]  # one to warm up, two timed
     assert field.records["a"]["rounds"] == [1, 3] and field.records["b"]["rounds"] == [2, 4]
     assert field.records["a"]["warm_up_seconds"] == 9
-    assert field.records["a"]["plan_seconds"] == 3.0
     assert field.records["b"]["first_step_seconds"] == 2.0
     assert field.records["b"]["test"]["accuracy"] == 0.9
     assert field.records["b"]["peak_mb"] == 100.0
+
+
+def test_plans_are_told_apart():
+    field = harness.Field([Fake("a", [], [])])
+    field.load()
+    harness.start(field)
+    harness.plan(field, batches=3)
+    assert field.records["a"]["plan_seconds"] == 3.0
 
 
 def test_loading_is_side_by_side_and_all_else_is_not():
