@@ -47,9 +47,14 @@ def run(fakes, rounds=2):
     return field
 
 
-def test_rounds_take_turns(monkeypatch):
-    """And each begins with another contender."""
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    """Other tests keep the machine busy: nobody waits until it rests."""
     monkeypatch.setattr(harness, "PAUSE", 0.0)
+
+
+def test_rounds_take_turns():
+    """And each begins with another contender."""
     journal = []
     field = run([Fake("a", [9, 1, 3], journal), Fake("b", [9, 2, 4], journal)])
     turns = [name for name, do in journal if do == "train"]

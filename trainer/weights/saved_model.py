@@ -237,7 +237,10 @@ def _write(holder: tf.Module, signatures: Mapping[str, Any], path: Path) -> None
         path.with_name(f".{path.name}.{secrets.token_hex(4)}.{end}") for end in ("tmp", "old")
     )
     try:
-        tf.saved_model.save(holder, str(new), signatures=dict(signatures))
+        # A layer's own gradients cannot be written: whoever trains what was loaded gets
+        # TensorFlow's.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(holder, str(new), signatures=dict(signatures), options=options)
         for part in [p for p in new.rglob("*") if p.is_file()]:
             with part.open("rb") as file:
                 os.fsync(file.fileno())

@@ -166,7 +166,10 @@ def regression(loss, rate=0.01):
 def test_a_planted_fault_is_found_and_nothing_else_is_blamed(fault):
     check, text, make = FAULTS[fault]
     made, x, y = make()
-    found = inspect.doctor(made, x, y, batch_size=None if y is None else 16, verbose=0)
+    # A pipeline's pace depends on who else uses the processors: it has tests of its own.
+    skip = ["input keeps up"] if fault == "one order" else []
+    batch_size = None if y is None else 16
+    found = inspect.doctor(made, x, y, batch_size=batch_size, skip=skip, verbose=0)
     assert [f.check for f in found.findings] == list(CHECKS)
     assert found.blamed == [check], str(found)
     assert text in found[check].text

@@ -79,7 +79,9 @@ def test_an_overflow_on_any_replica_leaves_the_update_out_on_all(own, overflows_
         return history.steps, trainer
 
     one, alone = train(None)
-    two, spread = train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    two, spread = train(
+        tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
+    )
     np.testing.assert_array_equal(one["skipped"], [0, 1, 0, 0])
     np.testing.assert_array_equal(two["skipped"], one["skipped"])
     np.testing.assert_array_equal(two["loss_scale"], one["loss_scale"])
