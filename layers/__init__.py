@@ -57,6 +57,7 @@ from .pooling import (
 )
 from .positions import PositionEmbedding, RotaryEncoding, SinusoidalEncoding
 from .recurrent import SimpleRNN
+from .recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
 from .regularization import (
     Dropout,
     DropPath,
@@ -68,6 +69,7 @@ from .regularization import (
 )
 from .reparametrized import SpectralNormalization, WeightNormalization
 from .reversible_embedding import ReversibleEmbedding
+from .rnn import RNN, StackedRNNCells
 from .separable_conv import SeparableConv1D, SeparableConv2D
 from .squeeze_excite import SqueezeExcite
 from .summary import summary
@@ -111,6 +113,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "Generator",
@@ -125,6 +128,7 @@ __all__ = [
     "InstanceNormalization",
     "KVCache",
     "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -143,6 +147,7 @@ __all__ = [
     "PixelShuffle",
     "PositionEmbedding",
     "RMSNormalization",
+    "RNN",
     "ReLU",
     "RepeatVector",
     "Rescaling",
@@ -154,6 +159,7 @@ __all__ = [
     "SeparableConv2D",
     "Sequential",
     "SimpleRNN",
+    "SimpleRNNCell",
     "SinusoidalEncoding",
     "Softmax",
     "SpatialDropout1D",
@@ -161,6 +167,7 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "SqueezeExcite",
+    "StackedRNNCells",
     "TransformerBlock",
     "UnitNormalization",
     "UpSampling1D",

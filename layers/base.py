@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import initializers, regularizers
-from .recompute import drawn, recomputed
+from .recompute import drawn, folded, recomputed
 from .shown import shown_arguments
 from .tree import collect, own_parts, penalties
 
@@ -176,11 +176,7 @@ class Layer(tf.Module):
         fresh = tf.cast(self.seed_source(), tf.int32)
         if seed is None:
             return fresh
-        if fresh.shape.rank == 2:  # a seed for each example
-            mixed = (seed + 1) * 0x27D4EB2F & 0x7FFFFFFF
-            return tf.bitwise.bitwise_xor(fresh, tf.constant([mixed, 0]))
-        # By default XLA draws otherwise than plain TensorFlow where a seed has a word below 0.
-        return tf.random.experimental.stateless_fold_in(fresh, seed, alg="philox")
+        return folded(fresh, seed)
 
     def fix_axes(self, sizes: Mapping[int, int]) -> None:
         """Records the axis sizes, `{-1: channels}`, that later inputs must agree with."""

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from .base import Layer
-from .recurrent import Recurrent
+from .over_time import OverTime
 
 MERGES = ("concat", "sum", "ave", "mul", None)
 
@@ -20,7 +20,7 @@ class Bidirectional(Layer):
     mirror's outputs stand at the steps they belong to.
 
     Args:
-        layer: a `SimpleRNN`, `GRU` or `LSTM`, not built yet; it becomes `forward_layer`.
+        layer: a `SimpleRNN`, `GRU`, `LSTM` or `RNN`, not built yet; it becomes `forward_layer`.
         merge_mode: "concat", "sum", "ave", "mul", or None for a tuple of both outputs.
         backward_layer: the layer for the other direction; None means one like `layer`, with weights
             of its own.
@@ -32,10 +32,10 @@ class Bidirectional(Layer):
 
     def __init__(
         self,
-        layer: Recurrent,
+        layer: OverTime,
         merge_mode: str | None = "concat",
         *,
-        backward_layer: Recurrent | None = None,
+        backward_layer: OverTime | None = None,
         trainable: bool = True,
         name: str | None = None,
     ) -> None:
@@ -44,10 +44,10 @@ class Bidirectional(Layer):
             raise ValueError(f"merge_mode must be one of {MERGES}, got {merge_mode!r}")
         for argument, given in (("layer", layer), ("backward_layer", backward_layer)):
             wanted = given is not None or argument == "layer"
-            if wanted and not isinstance(given, Recurrent):
+            if wanted and not isinstance(given, OverTime):
                 raise TypeError(
-                    f"{argument} must be a SimpleRNN, GRU or LSTM, got {given!r}; mirror other "
-                    "layers by tf.reverse(x, [1])"
+                    f"{argument} must be a SimpleRNN, GRU, LSTM or RNN, got {given!r}; mirror "
+                    "other layers by tf.reverse(x, [1])"
                 )
         if backward_layer is None:
             if layer.built:
@@ -107,7 +107,7 @@ class Bidirectional(Layer):
         self.backward_layer.reset_state()
 
     @property
-    def layer(self) -> Recurrent:
+    def layer(self) -> OverTime:
         """The layer that was given: the forward one."""
         return self.forward_layer
 
@@ -126,7 +126,7 @@ class Bidirectional(Layer):
         total = forward + backward
         return total if self.merge_mode == "sum" else total * tf.cast(0.5, total.dtype)
 
-    def _check_twins(self, forward: Recurrent, backward: Recurrent) -> None:
+    def _check_twins(self, forward: OverTime, backward: OverTime) -> None:
         if forward.go_backwards == backward.go_backwards:
             raise ValueError(
                 "layer and backward_layer must run in different directions, both have "

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
-
-from . import activations, cells
+from . import activations
+from .gates import GRUGates, LSTMGates
 from .recurrent import Recurrent
-from .scan import Cell
 
 
 class _Gated(Recurrent):
@@ -61,7 +58,7 @@ class _Gated(Recurrent):
         self.recurrent_activation = activations.get(recurrent_activation)
 
 
-class LSTM(_Gated):
+class LSTM(LSTMGates, _Gated):
     """Long short-term memory: `[b, t, d] -> [b, u]`. Hochreiter and Schmidhuber 1997.
 
     Gates in the order input, forget, cell, output; states are h and c. Further arguments as in
@@ -73,9 +70,6 @@ class LSTM(_Gated):
         recurrent_activation: of the gates.
         unit_forget_bias: whether the forget gate's bias starts at 1. Jozefowicz et al. 2015.
     """
-
-    gates = 4
-    state_count = 2
 
     def __init__(
         self,
@@ -124,18 +118,8 @@ class LSTM(_Gated):
         )
         self.unit_forget_bias = bool(unit_forget_bias)
 
-    def _bias_values(self, shape: Sequence[int], dtype: Any, seed: Any) -> tf.Tensor:
-        values = super()._bias_values(shape, dtype, seed)
-        if not self.unit_forget_bias:
-            return values
-        u = self.units
-        return tf.concat([values[:u], tf.ones([u], dtype), values[2 * u :]], 0)
 
-    def _cell(self, masked: cells.Function) -> Cell:
-        return cells.lstm_cell(self.activation, self.recurrent_activation, masked)
-
-
-class GRU(_Gated):
+class GRU(GRUGates, _Gated):
     """Gated recurrent unit: `[b, t, d] -> [b, u]`. Cho et al. 2014.
 
     Gates in the order update, reset, candidate; `h = z h + (1 - z) candidate`. Further arguments
@@ -148,8 +132,6 @@ class GRU(_Gated):
         recurrent_activation: of the gates.
         reset_after: whether the reset gate acts after the recurrent product, or before it.
     """
-
-    gates = 3
 
     def __init__(
         self,
@@ -197,21 +179,3 @@ class GRU(_Gated):
             name=name,
         )
         self.reset_after = bool(reset_after)
-
-    def _bias_shape(self) -> list[int]:
-        width = 3 * self.units
-        return [2, width] if self.reset_after else [width]
-
-    def _input_bias(self) -> tf.Tensor | None:
-        bias = self.cast(self.bias)
-        return bias[0] if bias is not None and self.reset_after else bias
-
-    def _step_weights(self) -> tuple[tf.Tensor, ...]:
-        recurrent = self.cast(self.recurrent_kernel)
-        if not self.reset_after:
-            return recurrent[:, : 2 * self.units], recurrent[:, 2 * self.units :]
-        return (recurrent, self.cast(self.bias)[1]) if self.use_bias else (recurrent,)
-
-    def _cell(self, masked: cells.Function) -> Cell:
-        make = cells.gru_cell if self.reset_after else cells.gru_before_cell
-        return make(self.activation, self.recurrent_activation, masked)

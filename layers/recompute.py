@@ -81,12 +81,46 @@ def update(variable: Any, value: Any) -> None:
         variable.assign(value)
 
 
+def folded(seed: Any, number: int) -> Any:
+    """A seed of its own for a number: int32 `[2]`, or `[b, 2]` where each example has one."""
+    if seed.shape.rank == 2:
+        mixed = (number + 1) * 0x27D4EB2F & 0x7FFFFFFF
+        return tf.bitwise.bitwise_xor(seed, tf.constant([mixed, 0]))
+    # By default XLA draws otherwise than plain TensorFlow where a seed has a word below 0.
+    return tf.random.experimental.stateless_fold_in(seed, number, alg="philox")
+
+
+@contextmanager
+def folding(seed: Any) -> Iterator[None]:
+    """While it is open, layers draw folds of `seed`: the same ones whenever it is opened.
+
+    So the steps of a loop draw alike, and no seed leaves the loop.
+    """
+    _passes().append(_Folds(seed))
+    try:
+        yield
+    finally:
+        _passes().pop()
+
+
 class _Pass:
     """One run of a recomputed layer; the first keeps its seeds for the second."""
 
     def __init__(self, seeds: list[Any], replays: bool) -> None:
         self.seeds, self.replays = seeds, replays
         self.at = self.updates = 0
+
+
+class _Folds(_Pass):
+    """A run whose draws are folds of one seed."""
+
+    def __init__(self, seed: Any) -> None:
+        super().__init__([], replays=False)
+        self.seed = seed
+
+    def next(self) -> Any:
+        self.at += 1
+        return folded(self.seed, self.at)
 
 
 _local = threading.local()  # each replica is traced by a thread of its own
@@ -103,6 +137,8 @@ def _drawn(draw: Callable[[], Any], depth: int) -> Any:
     if not depth:
         return draw()
     own = _passes()[depth - 1]
+    if isinstance(own, _Folds):
+        return own.next()
     if own.replays:
         own.at += 1
         return own.seeds[own.at - 1]

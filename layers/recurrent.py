@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from . import activations, cells, initializers
-from .base import Layer, Shape
-from .core import dense, positive_int
-from .regularization import checked_rate, dropout
-from .scan import Cell, scan
+from .base import Shape
+from .core import dense
+from .gates import Gates, SimpleGates
+from .over_time import OverTime
+from .scan import scan
 
 
-class Recurrent(Layer):
-    """What the three share: weights `kernel` `[d, g u]`, `recurrent_kernel` `[u, g u]`, `bias`."""
+class Recurrent(OverTime, Gates):
+    """What the three share: the weights of `Gates`, run along time."""
 
-    casts_integers = True
     input_rank = 3
-    gates: int
-    state_count = 1
 
     def __init__(
         self,
@@ -44,46 +40,29 @@ class Recurrent(Layer):
         trainable: bool = True,
         name: str | None = None,
     ) -> None:
-        super().__init__(trainable=trainable, name=name)
-        self.units = positive_int("units", units)
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = kernel_initializer
-        self.recurrent_initializer = recurrent_initializer
-        self.bias_initializer = bias_initializer
-        self.kernel_regularizer = kernel_regularizer
-        self.recurrent_regularizer = recurrent_regularizer
-        self.bias_regularizer = bias_regularizer
-        self.dropout = checked_rate(dropout)
-        self.recurrent_dropout = checked_rate(recurrent_dropout)
-        self.seed = seed
+        super().__init__(
+            units,
+            activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            trainable=trainable,
+            name=name,
+        )
         self.return_sequences, self.return_state = return_sequences, return_state
         self.go_backwards, self.stateful = go_backwards, stateful
-        # What a masked step puts out: zeros, or what the step before it did.
-        self.zero_output_for_mask = False
 
     def build(self, input_shape: Shape) -> None:
         """Creates `kernel`, `recurrent_kernel` and `bias`."""
-        d, width = self.known_axis(input_shape), self.gates * self.units
-        self.kernel = self.add_weight(
-            "kernel", [d, width], self.kernel_initializer, regularizer=self.kernel_regularizer
-        )
-        self.recurrent_kernel = self.add_weight(
-            "recurrent_kernel",
-            [self.units, width],
-            self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                "bias",
-                self._bias_shape(),
-                self._bias_values,
-                regularizer=self.bias_regularizer,
-            )
-        self.states = [self._state_variable(input_shape[0]) for _ in range(self._kept_states())]
-        self.fix_axes({-1: d})
+        super().build(input_shape)
+        self.states = self._state_variables(input_shape[0])
 
     def call(  # type: ignore[override]
         self,
@@ -105,30 +84,18 @@ class Recurrent(Layer):
         Returns:
             The output; with `return_state` a tuple of the output and each last state.
         """
-        x = inputs
-        if training and self.dropout:
-            # One mask for all steps. Gal and Ghahramani 2016.
-            mask_shape = [tf.shape(x)[0], 1, x.shape[-1]]
-            x = dropout(x, self.dropout, self.next_seed(self.seed), mask_shape)
+        # One mask for all steps. Gal and Ghahramani 2016.
+        x = self._dropped(inputs, training, [tf.shape(inputs)[0], 1, inputs.shape[-1]])
         states = self._initial_state(inputs, initial_state)
-        masked = _unmasked
-        if training and self.recurrent_dropout:
-            ones = tf.ones_like(states[0])
-            drawn = dropout(ones, self.recurrent_dropout, self.next_seed(self.seed))
-            masked = drawn.__mul__
-        x = tf.transpose(x, [1, 0, 2])  # [t, b, d]
-        seen = None if mask is None else self._mask(mask, inputs)  # [t, b, 1]
-        if self.go_backwards:
-            x = tf.reverse(x, [0])
-            seen = None if seen is None else tf.reverse(seen, [0])
+        cell = self._cell(self._recurrent_mask(states[0], training))
         # Time first before the product: the transpose of its result would move four times as much.
+        x, seen = self._time_first(x, mask)
         xs = dense(x, self.cast(self.kernel), self._input_bias())
         weights = self._step_weights()
         outputs, states = scan(
-            self._cell(masked), xs, states, weights, mask=seen, sequences=self.return_sequences
+            cell, xs, states, weights, mask=seen, sequences=self.return_sequences
         )
-        for variable, state in zip(self.states, states, strict=False):
-            variable.assign(tf.cast(state, variable.dtype))
+        self._keep(states)
         if self.return_sequences:
             result = outputs if seen is None else self._masked_outputs(outputs, seen)
             result = tf.transpose(result, [1, 0, 2])
@@ -140,82 +107,15 @@ class Recurrent(Layer):
             )
         return (result, *states) if self.return_state else result
 
-    def reset_state(self) -> None:
-        """Sets the states of a stateful layer to zero, as at the start of new sequences."""
-        for variable in self.states if self.built else ():
-            variable.assign(tf.zeros_like(variable))
-
     def keras_paths(self) -> dict[str, tf.Variable]:
         """Where a `.weights.h5` file of Keras has the weights: in the layer's cell."""
         return {f"cell/vars/{i}": weight for i, weight in enumerate(self.weights)}
 
-    def _kept_states(self) -> int:
-        return self.state_count if self.stateful else 0
-
-    def _state_variable(self, batch: int | None) -> tf.Variable:
-        if batch is None:
-            raise ValueError(
-                f"{self._label()} has stateful=True and needs to know the batch size when it is "
-                "built; call it once on a batch of the size it will be given"
-            )
-        return self.add_weight("state", [batch, self.units], "zeros", trainable=False)
-
-    def _mask(self, mask: Any, inputs: tf.Tensor) -> tf.Tensor:
-        """The mask as boolean `[t, b, 1]`."""
-        mask = tf.cast(mask, tf.bool)
-        if not mask.shape.is_compatible_with(inputs.shape[:2]):
-            raise ValueError(
-                f"mask of {self._label()} must have shape [batch, time], here "
-                f"{inputs.shape[:2]}, got {mask.shape}"
-            )
-        return tf.transpose(mask)[..., None]
-
-    def _masked_outputs(self, outputs: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
-        """Zeros where nothing was seen yet, or at all masked steps: `[t, b, u]`."""
-        if not self.zero_output_for_mask:
-            seen = tf.cumsum(tf.cast(seen, tf.int32), 0) > 0
-        return tf.where(seen, outputs, tf.zeros_like(outputs))
-
-    def _initial_state(self, inputs: tf.Tensor, given: Any) -> tuple[tf.Tensor, ...]:
-        if given is None and self.stateful:
-            batch, size = inputs.shape[0], self.states[0].shape[0]
-            if batch not in (None, size):
-                raise ValueError(
-                    f"{self._label()} is stateful for batches of {size}, got one of {batch}; feed "
-                    "whole batches (drop a ragged last one), or make the layer stateful=False"
-                )
-            return tuple(tf.cast(v, inputs.dtype) for v in self.states)
-        if given is None:
-            zeros = tf.zeros([tf.shape(inputs)[0], self.units], inputs.dtype)
-            zeros = tf.ensure_shape(zeros, [inputs.shape[0], self.units])
-            return (zeros,) * self.state_count
-        states = tuple(given) if isinstance(given, (list, tuple)) else (given,)
-        if len(states) != self.state_count:
-            raise ValueError(
-                f"initial_state of {self._label()} must hold {self.state_count} tensors of shape "
-                f"[batch, {self.units}], got {len(states)}"
-            )
-        return tuple(tf.cast(s, inputs.dtype) for s in states)
-
-    def _bias_shape(self) -> list[int]:
-        return [self.gates * self.units]
-
-    def _bias_values(self, shape: Sequence[int], dtype: Any, seed: Any) -> tf.Tensor:
-        return initializers.get(self.bias_initializer)(shape, dtype, seed=seed)
-
-    def _input_bias(self) -> tf.Tensor | None:
-        return self.cast(self.bias)
-
-    def _step_weights(self) -> tuple[tf.Tensor, ...]:
-        """What the steps of the cell share."""
-        return (self.cast(self.recurrent_kernel),)
-
-    def _cell(self, masked: cells.Function) -> Cell:
-        """The functions of a step; `masked` is applied to the state before its product."""
-        raise NotImplementedError
+    def _state_sizes(self) -> list[int]:
+        return [self.units] * self.state_count
 
 
-class SimpleRNN(Recurrent):
+class SimpleRNN(SimpleGates, Recurrent):
     """`h = activation(x @ kernel + h @ recurrent_kernel + bias)`: `[b, t, d] -> [b, u]`.
 
     Args:
@@ -240,12 +140,3 @@ class SimpleRNN(Recurrent):
         trainable: see `Layer`.
         name: see `Layer`.
     """
-
-    gates = 1
-
-    def _cell(self, masked: cells.Function) -> Cell:
-        return cells.simple_cell(self.activation, masked)
-
-
-def _unmasked(h: tf.Tensor) -> tf.Tensor:
-    return h

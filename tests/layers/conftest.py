@@ -67,6 +67,20 @@ def pair(id: str, name: str, shape: tuple[int, ...], *args: Any, **kwargs: Any) 
     )
 
 
+def one_step(kind: type, *args: Any, **kwargs: Any) -> L.Layer:
+    """A cell as a layer of one input and one output: its states are taken from the input."""
+
+    class Step(kind):
+        def call(self, inputs: Any, training: bool = False) -> Any:
+            zeros = self.get_initial_state(tf.shape(inputs)[0])
+            states = [inputs[:, i : i + s.shape[-1]] for i, s in enumerate(tf.nest.flatten(zeros))]
+            output, new = super().call(inputs, tf.nest.pack_sequence_as(zeros, states), training)
+            return tf.concat([output, *tf.nest.flatten(new)], -1)
+
+    Step.__name__ = kind.__name__
+    return Step(*args, **kwargs)
+
+
 CASES = [
     pair("Dense", "Dense", VECTORS, 5, "tanh", kernel_regularizer="l2"),
     pair("Dense-rank3", "Dense", SEQUENCE, 5, "gelu", use_bias=False),
@@ -151,6 +165,16 @@ CASES = [
         SEQUENCE,
         lambda: K.Bidirectional(K.LSTM(3, return_sequences=True)),
     ),
+    *(Case(f"{name}-one_step", lambda name=name, more=more: one_step(getattr(L, name), 2, **more),
+           VECTORS, held=held)
+      for name, more, held in (
+          ("SimpleRNNCell", {}, {}), ("LSTMCell", {"dropout": 0.3}, NOISE), ("GRUCell", {}, {}))),
+    Case("StackedRNNCells-one_step",
+         lambda: one_step(L.StackedRNNCells, [L.LSTMCell(1), L.SimpleRNNCell(2)]), VECTORS),
+    Case("RNN", lambda: L.RNN([L.LSTMCell(3), L.GRUCell(4)], True), SEQUENCE,
+         lambda: K.RNN([K.LSTMCell(3), K.GRUCell(4)], True)),
+    Case("RNN-dropout", lambda: L.RNN(L.GRUCell(4, dropout=0.3, recurrent_dropout=0.3)), SEQUENCE,
+         held=NOISE),
     Case(
         "LSTM-dropout", lambda: L.LSTM(4, dropout=0.3, recurrent_dropout=0.3), SEQUENCE, held=NOISE
     ),

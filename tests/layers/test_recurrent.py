@@ -97,16 +97,6 @@ def test_a_stateful_layer_goes_on_as_keras_until_it_is_reset(name):
     assert not any("state" in v.name for v in ours.trainable_variables)
 
 
-def test_a_stateful_layer_needs_the_size_of_its_batches():
-    with pytest.raises(ValueError, match="batch size when it is built"):
-        L.GRU(4, stateful=True).build([None, 5, 2])
-
-
-def test_a_mask_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r"mask of .* must have shape \[batch, time\]"):
-        L.GRU(4)(X, mask=MASK[:, :4])
-
-
 def test_two_halves_are_one_whole():
     layer = L.LSTM(4, return_state=True)
     whole = layer(X)
