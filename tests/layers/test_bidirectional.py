@@ -52,7 +52,7 @@ def test_stateful_layers_go_on_and_are_reset():
 def test_what_is_refused():
     with pytest.raises(ValueError, match="merge_mode must be one of"):
         L.Bidirectional(L.GRU(3), "add")
-    with pytest.raises(TypeError, match="layer must be a SimpleRNN, GRU or LSTM"):
+    with pytest.raises(TypeError, match="layer must be a SimpleRNN, GRU, LSTM or RNN"):
         L.Bidirectional(L.Dense(3))
     with pytest.raises(ValueError, match="different directions"):
         L.Bidirectional(L.GRU(3), backward_layer=L.GRU(3))
