@@ -60,3 +60,17 @@ def test_one_state_may_be_given_alone():
 def test_a_wrong_number_of_states_is_refused():
     with pytest.raises(ValueError, match=r"states of .* must hold 2 tensors of shape \[batch, 4\]"):
         L.LSTMCell(4)(X, [tf.zeros([3, 4])])
+
+
+@pytest.mark.parametrize("cell", [
+    L.SimpleRNNCell(4, "relu"), L.LSTMCell(4, dropout=0.3), L.GRUCell(4, reset_after=False),
+    L.StackedRNNCells([L.GRUCell(3), L.LSTMCell(4, unit_forget_bias=False)]),
+], ids=repr)  # fmt: skip
+def test_a_repr_makes_the_cell_again(cell):
+    twin = eval(repr(cell), vars(L))
+    assert type(twin) is type(cell) and repr(twin) == repr(cell) and "None" not in repr(cell)
+    states = cell.get_initial_state(3)
+    cell(X, states)
+    twin(X, states)
+    twin.set_weights(cell.get_weights())
+    np.testing.assert_array_equal(twin(X, states)[0], cell(X, states)[0])

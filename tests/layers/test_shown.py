@@ -21,6 +21,8 @@ def test_a_repr_makes_the_layer_again(case):
     layer = case.make()
     if isinstance(layer, L.Lambda):
         pytest.skip("its function is shown by name")
+    if type(layer) is not getattr(L, type(layer).__name__):
+        pytest.skip("the case wraps it in a class of its own; see test_recurrent_cells")
     twin = again(layer)
     assert type(twin) is type(layer) and repr(twin) == repr(layer)
     x = case.inputs()
