@@ -90,6 +90,7 @@ def compare(
             for _ in field.each("train", batches=PARITY_BATCHES, epochs=1):
                 pass
             then = _weights(field, folder)
+            harness.plan(field, batches)  # as Keras's best setting was looked for
             harness.race(field, rounds=rounds, batches=batches, epochs=round_epochs, steps=steps)
             harness.finish(field)
         for name in first:
