@@ -147,10 +147,6 @@ class Roster:
             chosen.update(found_in(pattern, self.names, argument))
         return chosen
 
-    def knows(self, variable: Any) -> bool:
-        """Whether the optimizer was built for a variable."""
-        return unwrap(variable).ref() in self._index
-
     def index(self, variable: Any) -> int:
         """The position of a variable.
 

@@ -1,8 +1,4 @@
-"""Arithmetic on gradients, dense and sparse: scale, norm, and whether they are finite.
-
-Long sums are taken in pieces that are added side by side: XLA on CPU adds the numbers of one array
-one after the other, which can double a small step.
-"""
+"""Arithmetic on gradients, dense and sparse: scale, norm, and whether they are finite."""
 
 from __future__ import annotations
 
@@ -19,7 +15,8 @@ def scaled(gradient: Any, factor: tf.Tensor) -> Any:
 
 def global_norm(gradients: Sequence[Any]) -> tf.Tensor:
     """The norm of all gradients together, float32."""
-    squares = [_sum_of_squares(_values(g)) for g in gradients if g is not None]
+    # As rows: XLA on CPU then adds many numbers at a time, and of a matrix one after the other.
+    squares = [tf.reduce_sum(tf.square(_values(g))) for g in gradients if g is not None]
     return tf.sqrt(tf.add_n(squares))
 
 
@@ -42,7 +39,10 @@ def zero_unless(finite: tf.Tensor, gradients: Sequence[Any]) -> list[Any]:
 
 
 def sum_of(gradient: Any) -> tf.Tensor:
-    """The sum of a gradient's numbers, float32."""
+    """The sum of a gradient's numbers, float32.
+
+    In 64 sums side by side: XLA on CPU adds the numbers of one array one after the other.
+    """
     values = gradient.values if isinstance(gradient, tf.IndexedSlices) else gradient
     flat = tf.cast(tf.reshape(values, [-1]), tf.float32)
     n = flat.shape[0]
@@ -56,19 +56,6 @@ def sum_of(gradient: Any) -> tf.Tensor:
 def _values(gradient: Any) -> tf.Tensor:
     # Rows that occur twice in a sparse gradient must be added before they are squared.
     return tf.cast(tf.reshape(tf.convert_to_tensor(gradient), [-1]), tf.float32)
-
-
-def _sum_of_squares(x: tf.Tensor) -> tf.Tensor:
-    x = tf.square(x)
-    odd = []  # halving the array again and again keeps every addition a vectorised one
-    size = x.shape[0]
-    while size is not None and size > 64:
-        half = size // 2
-        if size % 2:
-            odd.append(x[-1])
-        x = x[:half] + x[half : 2 * half]
-        size = half
-    return tf.add_n([tf.reduce_sum(x), *odd])
 
 
 def _map_values(fn: Callable[[tf.Tensor], tf.Tensor], gradient: Any) -> Any:

@@ -11,7 +11,6 @@ class Pace:
 
     def __init__(self) -> None:
         self.step_seconds: float | None = None
-        self.compute_seconds = 0.0
         self._last = 0
 
     def limit(self) -> int:
@@ -24,7 +23,6 @@ class Pace:
 
     def add(self, steps: int, seconds: float, compiled: bool) -> None:
         """Learns from a call of `steps` steps; one that `compiled` tells nothing."""
-        self.compute_seconds += seconds
         if compiled:
             self._last = max(self._last, 1)
             return

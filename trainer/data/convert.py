@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -124,15 +124,6 @@ def names_of(tree: Any, argument: str) -> list[str]:
     if isinstance(tree, tuple | list):
         return [n for i, part in enumerate(tree) for n in names_of(part, f"{argument}[{i}]")]
     return [argument]
-
-
-def map_named(function: Callable[[Any, str], Any], tree: Any, argument: str) -> Any:
-    """Maps `function(leaf, name)` over a nest."""
-    leaves = [
-        function(*pair)
-        for pair in zip(tf.nest.flatten(tree), names_of(tree, argument), strict=True)
-    ]
-    return tf.nest.pack_sequence_as(tree, leaves)
 
 
 def _holds_numbers(values: list) -> bool:

@@ -44,11 +44,6 @@ class Patient:
         self.task, self.programs, self.batch = task, programs, batch
         self.rows = int(tf.nest.flatten(batch)[0].shape[0])
 
-    @property
-    def model_name(self) -> str:
-        """How the model is called in messages."""
-        return type(getattr(self.task, "model", self.task)).__name__
-
     def take(self, rows: int) -> Any:
         """The first rows of the batch."""
         return tf.nest.map_structure(lambda x: x[:rows] if x.shape.rank else x, self.batch)

@@ -71,7 +71,7 @@ def make_run():
             weights=0,
             epoch=0,
             seconds=0.0,
-            task=types.SimpleNamespace(),
+            task=tf.Module(),
             optimizers={"optimizer": FakeOptimizer(0.1)},
             rows=8,
             flops=None,

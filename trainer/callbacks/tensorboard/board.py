@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,7 +83,6 @@ class TensorBoard(Callback):
 
     writes_to = ("log_dir",)
     chief_only = True
-    chief_only = True
 
     def __init__(
         self,
@@ -108,6 +108,8 @@ class TensorBoard(Callback):
         self._time = 0.0
         self._seen = 0
         self._introduced = False
+        self._shown: weakref.ref[Any] | None = None  # the task whose model and graph are written,
+        self._shown_at = 0  # from this step on
         self._spent: dict[str, float] = {}
 
     @property
@@ -196,15 +198,10 @@ class TensorBoard(Callback):
         """What the run is, said before all else."""
         self._introduced = True
         step = run.start_step
-        root = getattr(run.task, "model", run.task)
-        first = [
-            summaries.text("about/model", step, about.model_table(root)),
-            summaries.text("about/run", step, about.run_table(run)),
-        ]
-        if self.write_graph and run.graph is not None:
-            first.append(summaries.graph(step, run.graph))
-        if self.layout:
-            first.append(summaries.layout(step, self.layout))
+        first = [summaries.text("about/run", step, about.run_table(run))]
+        if self._shown is None or self._shown() is not run.task or step < self._shown_at:
+            first += self._model(run)
+            self._shown, self._shown_at = weakref.ref(run.task), step
         jobs: list[Job] = [Events(TRAIN, step, first)]
         if self.hparams:
             tags = [f"epoch/{name}" for name in _numbers(run)]
@@ -212,6 +209,17 @@ class TensorBoard(Callback):
                 Events(_compared(run), step, summaries.session_start(step, self.hparams, tags))
             )
         return jobs
+
+    def _model(self, run: Run) -> list[Any]:
+        """What does not change from fit to fit of one trainer."""
+        step = run.start_step
+        root = getattr(run.task, "model", run.task)
+        found = [summaries.text("about/model", step, about.model_table(root))]
+        if self.write_graph and run.graph is not None:
+            found.append(summaries.graph(step, run.graph))
+        if self.layout:
+            found.append(summaries.layout(step, self.layout))
+        return found
 
     def _speed(self, report: Report) -> dict[str, float]:
         """Steps a second, and the shares of the time since the last write."""

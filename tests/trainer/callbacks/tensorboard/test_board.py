@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 import layers
 import optimizers
@@ -63,6 +64,22 @@ def test_a_second_fit_goes_on_and_a_resumed_one_replaces(fit, make_run, tmp_path
     assert scalars(tmp_path / "train")["loss"][0] == list(range(1, 31))
     fit([board], make_run(start_step=10, total_steps=25))
     assert scalars(tmp_path / "train")["loss"][0] == list(range(1, 26))
+
+
+def test_the_graph_is_written_once_for_a_trainer_and_again_for_another(tmp_path):
+    x = np.ones((8, 3), "float32")
+
+    def graphs():
+        files = sorted((tmp_path / "train").glob("events*"))
+        events = [e for file in files for e in EventFileLoader(str(file)).Load()]
+        return sum(bool(e.graph_def) for e in events)
+
+    board = TensorBoard(tmp_path)
+    for expected in (1, 2):
+        made = Trainer(layers.Dense(1), loss="mse", optimizer=optimizers.SGD(), jit=False)
+        for _ in range(3):
+            made.fit(x, x[:, :1], verbose=0, callbacks=[board])
+        assert graphs() == expected
 
 
 @pytest.mark.parametrize(
