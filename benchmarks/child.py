@@ -16,12 +16,19 @@ from benchmarks import machine, quiet
 
 
 def main() -> None:
-    """Serves commands from stdin until it closes; answers go to the descriptor in argv[1]."""
+    """Serves commands from stdin until it closes; answers go to the descriptor in argv[1].
+
+    A command's `seat` is a contender that shares this process with others.
+    """
     answers = os.fdopen(int(sys.argv[1]), "w", buffering=1)
     spec = json.loads(sys.argv[2])
-    server = Server(spec)
+    servers = {None: Server(spec)}
     for line in sys.stdin:
         command = json.loads(line)
+        seat = command.pop("seat", None)
+        if seat not in servers:
+            servers[seat] = Server({**spec, **spec["seats"][seat]})
+        server = servers[seat]
         try:
             answer = getattr(server, command.pop("do"))(**command)
         except Exception as error:  # the parent decides; the log has the whole story

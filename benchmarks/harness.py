@@ -1,4 +1,4 @@
-"""Measures contenders fairly: a process each, rounds interleaved, nobody else at work meanwhile."""
+"""Measures contenders fairly: in turns, nobody else at work meanwhile, mostly a process each."""
 
 from __future__ import annotations
 
@@ -121,6 +121,34 @@ class Process:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+class Seat:
+    """A contender that shares a process with others.
+
+    Two processes may find the processors in different states for whole rounds (other threads,
+    other memory); in one, what disturbs a contender for long disturbs all. Peak memory is theirs
+    together.
+
+    Args:
+        name: of the contender, one of the process's `seats`.
+        process: the process.
+    """
+
+    def __init__(self, name: str, process: Process) -> None:
+        self.name = name
+        self.process = process
+
+    def send(self, do: str, **arguments: Any) -> None:
+        """Gives a command."""
+        self.process.send(do, seat=self.name, **arguments)
+
+    def receive(self) -> dict[str, Any]:
+        """The answer; see `Process.receive`."""
+        return self.process.receive()
+
+    def close(self) -> None:
+        """Leaves; the process goes on for the others."""
 
 
 def ask(contender: Contender, do: str, **arguments: Any) -> dict[str, Any]:
@@ -247,24 +275,30 @@ def open_field(
     folder: pathlib.Path,
     chosen: Mapping[str, Mapping[str, Any]],
     say: Callable[[str], None],
+    *,
+    together: bool = False,
 ) -> Iterator[Field]:
-    """Starts a process per contender.
+    """Starts a process per contender, or one for all.
 
     Args:
         workload: its name.
         folder: with the data and the initial weights; takes the logs.
         chosen: contender -> `{"peer": its name in PEERS, "settings": ...}`.
         say: is told what happens, a line at a time.
+        together: whether they share a process, see `Seat`.
     """
-    processes = [
-        Process(
-            name,
-            {"workload": workload, "folder": str(folder), **spec},
-            folder / f"{name}.log",
-        )
-        for name, spec in chosen.items()
-    ]
-    field = Field(list(processes), say=say)
+    common = {"workload": workload, "folder": str(folder)}
+    contenders: list[Contender]
+    if together:
+        processes = [Process("all", {**common, "seats": chosen}, folder / "all.log")]
+        contenders = [Seat(name, processes[0]) for name in chosen]
+    else:
+        processes = [
+            Process(name, {**common, **spec}, folder / f"{name}.log")
+            for name, spec in chosen.items()
+        ]
+        contenders = list(processes)
+    field = Field(contenders, say=say)
     try:
         field.load()
         yield field
@@ -311,6 +345,7 @@ def measure(
     specs: Mapping[str, Mapping[str, Any]] | None = None,
     reference: str = results.REFERENCE,
     long: bool = False,
+    together: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Measures one workload.
@@ -325,6 +360,7 @@ def measure(
         specs: contender -> `{"peer": ..., "settings": ...}` for those that are not plain peers.
         reference: the contender that the others' speeds are divided by.
         long: whether rounds stand for a long run, so that contenders plan before them.
+        together: whether contenders share a process, see `Seat`.
         say: is told what happens, a line at a time.
 
     Returns:
@@ -355,7 +391,7 @@ def measure(
             record["search"] = found.get("tries", found.get("skipped"))
             if "settings" in found:
                 chosen["fit_best"]["settings"] = found["settings"]
-        with open_field(name, folder, chosen, say) as field:
+        with open_field(name, folder, chosen, say, together=together) as field:
             start(field)
             if long:
                 plan(field, batches)

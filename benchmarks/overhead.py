@@ -1,7 +1,7 @@
 """Measures what the comforts cost: everything on, and each feature alone, against the bare loop.
 
-All contenders are this project's Trainer on the same batches, 500 steps to a compiled call; the
-rounds take turns and ratios are paired, as in benchmarks.speed.
+All contenders are this project's Trainer on the same batches, 500 steps to a compiled call, in one
+process; the rounds take turns and ratios are paired.
 
     python -m benchmarks.overhead --workload=mnist --rounds=7
 """
@@ -120,6 +120,7 @@ def measure(
         data_dir=data_dir,
         specs=specs,
         reference=BARE,
+        together=True,
         say=functools.partial(logging.info, "%s: %s", workload),
     )
 

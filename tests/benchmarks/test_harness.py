@@ -157,3 +157,22 @@ def test_machine_facts_are_json():
     assert facts["cores"] >= 1 and facts["memory_gb"] > 0 and facts["processor"]
     assert machine.versions()["tensorflow"]
     assert 10 < machine.peak_mb() < 1e6
+
+
+def test_contenders_may_share_a_process(tmp_path):
+    """Each keeps its own model and settings, and their answers come in order."""
+    record = harness.measure(
+        "digits",
+        ["a", "b"],
+        rounds=1,
+        steps=3,
+        specs={
+            "a": {"peer": "ours", "settings": {"jit": False, "features": []}},
+            "b": {"peer": "ours", "settings": {"jit": False, "features": ["metrics"]}},
+        },
+        reference="a",
+        together=True,
+    )
+    a, b = record["contenders"]["a"], record["contenders"]["b"]
+    assert a["settings"]["features"] == [] and b["settings"]["features"] == ["metrics"]
+    assert a["losses"] == b["losses"] and a["peak_mb"] == pytest.approx(b["peak_mb"], rel=0.01)
