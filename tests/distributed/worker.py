@@ -3,34 +3,21 @@
 Calls a function of `tests.distributed.jobs` with the strategy of TF_CONFIG and the folder.
 """
 
-import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
+
+from trainer.launch.ports import free_ports, tf_config
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def free_ports(count):
-    """Ports of the loopback that nobody listens on just now."""
-    found = [socket.socket() for _ in range(count)]
-    for sock in found:
-        sock.bind(("127.0.0.1", 0))
-    ports = [sock.getsockname()[1] for sock in found]
-    for sock in found:
-        sock.close()
-    return ports
-
-
 def start(function, folder, workers=2, devices=1):
     """Starts the processes; their output goes to `folder/worker-i.log`."""
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(workers)]}
-    found = []
+    ports, found = free_ports(workers), []
     for i in range(workers):
-        task = {"cluster": cluster, "task": {"type": "worker", "index": i}}
-        env = {**os.environ, "TF_CONFIG": json.dumps(task), "DEVICES": str(devices)}
+        env = {**os.environ, "TF_CONFIG": tf_config(ports, i), "DEVICES": str(devices)}
         command = [sys.executable, "-m", "tests.distributed.worker", function, str(folder)]
         with open(pathlib.Path(folder) / f"worker-{i}.log", "w") as log:
             found.append(subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log))
