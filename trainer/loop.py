@@ -175,7 +175,9 @@ class Loop:
         except tf.errors.OpError as error:
             self._instead = self._owner.instead(error) if new and self._owner is not None else None
             if self._instead is None:
-                raise self._explained(error, new) from error
+                if new and self.mode != "graph":
+                    raise self._explained(error) from error
+                raise
             return self._instead(args, first, n, carried)
         if new:
             self._ran.add(ready.key)
@@ -197,9 +199,7 @@ class Loop:
         """How often the loop has been traced."""
         return len(self._programs) + (self._instead.traces if self._instead else 0)
 
-    def _explained(self, error: tf.errors.OpError, new: bool) -> Exception:
-        if not new or self.mode == "graph":
-            return error
+    def _explained(self, error: tf.errors.OpError) -> RuntimeError:
         return RuntimeError(
             f"the step failed when compiled by XLA (mode {self.mode!r}): {why(error)}\n"
             "Use jit='auto' or jit=False if XLA cannot compile one of its operations.\n\n"
