@@ -17,6 +17,7 @@ import pathlib
 import shlex
 from collections.abc import Sequence
 
+import rich.markup
 from absl import flags, logging
 
 from benchmarks import cli, quiet, tables, workloads
@@ -43,7 +44,10 @@ def define_flags() -> None:
     )
     flags.DEFINE_integer("seed", 0, "Of weights, shuffling and random layers.", lower_bound=0)
     flags.DEFINE_list(
-        "peers", ["fit", "fit_best"], "Who is compared: fit, fit_best, hand, orbit; empty for none."
+        "peers",
+        None,
+        "Who is compared: fit, fit_best, hand, orbit; empty for none. By default Keras fit and its "
+        "best setting, or the hand-written loop where fit cannot say the step.",
     )
     flags.DEFINE_integer("rounds", 3, "Timed rounds of the comparison.", lower_bound=1)
     for name in ("epochs", "batch_size"):
@@ -79,16 +83,21 @@ def main(argv: Sequence[str]) -> int:
     )
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     log_dir = pathlib.Path(given.log_dir) / f"{workload.name}-{stamp}"
-    test = showcase.train(workload, data, epochs=epochs, seed=given.seed, log_dir=log_dir)
+    trainer = showcase.train(workload, data, epochs=epochs, seed=given.seed, log_dir=log_dir)
+    test = workload.quality(trainer, data)
     reached = ", ".join(f"{name} {value:.4f}" for name, value in test.items())
     expected = ", ".join(f"{name} {value:g}" for name, value in workload.expected.items())
     note = f" (expected after {workload.epochs} epochs: {expected} or better)"
     out.print(f"Test: {reached}{note if epochs == workload.epochs else ''}\n")
-    if given.peers:
+    fit = [peer for peer in ("fit", "fit_best") if peer in workload.peers]
+    peers = (fit or ["hand"]) if given.peers is None else given.peers
+    if sample := workload.sample(trainer, data):
+        out.print(f"{rich.markup.escape(sample)}\n")
+    if peers:
         record = showcase.compare(
             workload,
             data,
-            ["ours", *given.peers],
+            ["ours", *peers],
             epochs=epochs,
             rounds=given.rounds,
             seed=given.seed,

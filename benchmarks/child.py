@@ -141,12 +141,9 @@ class Server:
 
 
 def prepare(workload: Any, data: Any, folder: pathlib.Path, seed: int) -> None:
-    """Writes the data and the initial weights of the workload's Keras model into `folder`."""
-    import keras
-
+    """Writes the data and the workload's initial weights into `folder`."""
     data.save(folder)
-    keras.utils.set_random_seed(seed)
-    save_weights(folder / "weights.npz", workload.keras_model().get_weights())
+    save_weights(folder / "weights.npz", workload.initial_weights(data, seed))
 
 
 def save_weights(path: str | pathlib.Path, weights: list[np.ndarray]) -> None:

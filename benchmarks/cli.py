@@ -50,10 +50,10 @@ def check_contenders(names: Sequence[str]) -> bool:
     return bool(names) and all(check_one(name, peers.PEERS) for name in names)
 
 
-def check_peers(names: Sequence[str]) -> bool:
+def check_peers(names: Sequence[str] | None) -> bool:
     """A flag validator: all are contenders other than ours; there may be none."""
     others = [name for name in peers.PEERS if not name.startswith("ours")]
-    return all(check_one(name, others) for name in names)
+    return all(check_one(name, others) for name in names or ())
 
 
 def check_one(name: str, known: Collection[str]) -> bool:

@@ -62,10 +62,9 @@ def main(argv: Sequence[str]) -> int:
     given = flags.FLAGS
     workload = workloads.get(given.workload)
     data = workload.data(given.data_dir)
-    x, y = data.x_train, data.y_train
     jit = False if given.jit == "graph" else given.jit
-    cost = measure(workload, x, y, rounds=given.rounds, steps=given.steps, jit=jit)
-    once = measure_once(workload, x, y, jit=jit, images=given.images)
+    cost = measure(workload, data, rounds=given.rounds, steps=given.steps, jit=jit)
+    once = measure_once(workload, data, jit=jit, images=given.images)
     out = tables.console()
     show(out, workload.name, cost, once, given.steps)
     measured = {
@@ -84,22 +83,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def made(workload: Any, jit: Any, **how: Any) -> Any:
-    """A trainer of the workload's model."""
-    from trainer import Trainer
-
-    return Trainer(
-        workload.model(),
-        loss=workload.loss(),
-        optimizer=workload.optimizer(),
-        metrics=workload.metrics(),
-        jit=jit,
-        **how,
-    )
-
-
 def measure(
-    workload: Any, x: Any, y: Any, *, rounds: int, steps: int, jit: Any
+    workload: Any, data: Any, *, rounds: int, steps: int, jit: Any
 ) -> dict[str, dict[str, Any]]:
     """Name -> steps a second, and the extra time of a step against none, paired by round."""
     with tempfile.TemporaryDirectory() as folder:
@@ -107,8 +92,8 @@ def measure(
         runs: dict[str, Callable[[int], float]] = {}
         for name, make in watching(folder).items():
             arguments, callbacks = make()
-            trainer = made(workload, jit, **arguments)
-            runs[name] = _runner(trainer, callbacks, x, y, workload.batch_size)
+            trainer = workload.trainer(data, jit=jit, **arguments)
+            runs[name] = _runner(trainer, callbacks, data, workload.batch_size)
             runs[name](max(1, steps // 10))  # compiles
             rates[name] = []
         names = list(runs)
@@ -128,13 +113,13 @@ def measure(
 
 
 def _runner(
-    trainer: Any, callbacks: list[Any], x: Any, y: Any, batch_size: int
+    trainer: Any, callbacks: list[Any], data: Any, batch_size: int
 ) -> Callable[[int], float]:
     def run(steps: int) -> float:
         begun = time.perf_counter()
         trainer.fit(
-            x,
-            y,
+            data.x_train,
+            data.y_train,
             batch_size=batch_size,
             steps=trainer.step + steps,
             callbacks=callbacks,
@@ -146,15 +131,15 @@ def _runner(
 
 
 def measure_once(
-    workload: Any, x: Any, y: Any, *, jit: Any, images: str | None
+    workload: Any, data: Any, *, jit: Any, images: str | None
 ) -> dict[str, dict[str, Any]]:
     """Name -> seconds and what came out, of the instruments that run once."""
     from trainer import inspect
 
-    size = workload.batch_size
+    x, y, size = data.x_train, data.y_train, workload.batch_size
 
     def trainer() -> Any:
-        return made(workload, jit)
+        return workload.trainer(data, jit=jit)
 
     instruments: dict[str, Callable[[], Any]] = {
         "doctor": lambda: inspect.doctor(trainer(), x, y, batch_size=size, verbose=0),
@@ -167,7 +152,7 @@ def measure_once(
         ),
         "gradient_noise": lambda: inspect.gradient_noise(trainer(), x, y, batch_size=size),
         "compare, 20 steps": lambda: inspect.compare(
-            trainer(), _other(workload, jit), x, y, batch_size=size
+            trainer(), _other(trainer()), x, y, batch_size=size
         ),
     }
     found = {}
@@ -182,9 +167,8 @@ def measure_once(
     return found
 
 
-def _other(workload: Any, jit: Any) -> Any:
-    """The same trainer, with a learning rate that is a thousandth larger."""
-    trainer = made(workload, jit)
+def _other(trainer: Any) -> Any:
+    """The trainer, with a learning rate that is a thousandth larger."""
     rate = trainer.task.optimizer.learning_rate
     trainer.task.optimizer.learning_rate = float(rate) * 1.001
     return trainer

@@ -85,26 +85,16 @@ class Contender:
     Args:
         workload: what is trained.
         data: its arrays.
-        weights: to begin with; None: its own.
+        weights: to begin with.
         mode: a name of `MODES`.
     """
 
     def __init__(self, workload: Any, data: Any, weights: Any, mode: str) -> None:
-        from trainer import Trainer, passes
+        from trainer import passes
 
-        self.model = workload.model()
-        self.model(data.x_train[: workload.batch_size])  # builds
-        if weights is not None:
-            self.model.set_weights(weights)
-        self.trainer = Trainer(
-            self.model,
-            loss=workload.loss(),
-            optimizer=workload.optimizer(),
-            metrics=workload.metrics(),
-            jit=MODES[mode],
-        )
+        self.trainer = workload.trainer(data, weights, jit=MODES[mode])
         rows = max(ROWS, 8 * workload.batch_size)
-        x, y = data.x_train[:rows], data.y_train[:rows]
+        x, y = data.head(rows)
         begun = time.perf_counter()
         self.plan: Any = None
         if mode == AUTO:
@@ -152,10 +142,9 @@ def measure(
     contenders: dict[str, Contender] = {}
     with tempfile.TemporaryDirectory(prefix="modes-") as folder:
         os.environ["GRADLOOP_CACHE_DIR"] = folder  # what was found out before is not known here
-        weights = None
+        weights = workload.initial_weights(data, seed=0)
         for mode in [AUTO, *(name for name in modes if name != AUTO)]:
             contenders[mode] = made = Contender(workload, data, weights, mode)
-            weights = weights or made.model.get_weights()
             made.settle(seconds)
             say(f"{mode}: first step after {made.first_step_seconds:.1f} s")
     times: dict[str, list[float]] = {mode: [] for mode in contenders}

@@ -6,11 +6,16 @@ import json
 import math
 import pathlib
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 FORMAT = 1
 REFERENCE = "fit"
+
+
+def reference(contenders: Collection[str]) -> str:
+    """Whom the others are held against: Keras `fit`, or the hand-written loop where it cannot."""
+    return REFERENCE if REFERENCE in contenders else "hand"
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -38,6 +43,7 @@ def summarise(record: dict[str, Any], reference: str = REFERENCE) -> dict[str, A
     The ratio is paired: round i against the reference's round i, which ran next to it, so what
     disturbs the machine for longer than a round does not disturb the ratio.
     """
+    record["reference"] = reference
     steps = record["steps_per_round"]
     others = record["contenders"]
     base = others.get(reference, {}).get("rounds")

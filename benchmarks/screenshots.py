@@ -92,7 +92,7 @@ def train(folder: pathlib.Path) -> None:
     board = TensorBoard(
         folder, histogram_freq=Every(steps=20), hparams={"learning_rate": 2e-3, "units": 64}
     )
-    x, y = (np.asarray(a) for a in (data.x_test[:16], data.y_test[:16]))
+    x, y = (np.asarray(a)[:16] for a in (data.x_test, data.y_test))
     Trainer(
         model,
         loss=losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -21,27 +21,20 @@ PARITY_BATCHES = 20  # after which weights are compared a second time
 
 def train(
     workload: Workload, data: Data, *, epochs: int, seed: int, log_dir: str | os.PathLike[str]
-) -> dict[str, float]:
-    """Trains as a user would; returns loss and metrics on the test split."""
-    from trainer import Trainer
+) -> Any:
+    """Trains as a user would; returns the Trainer."""
     from trainer.callbacks import TensorBoard
 
-    trainer = Trainer(
-        workload.model(),
-        loss=workload.loss(),
-        optimizer=workload.optimizer(),
-        metrics=workload.metrics(),
-        seed=seed,
-    )
+    trainer = workload.trainer(data, seed=seed)
     trainer.fit(
         data.x_train,
         data.y_train,
         batch_size=workload.batch_size,
         epochs=epochs,
-        validation_data=(data.x_test, data.y_test),
+        validation_data=workload.validation(data),
         callbacks=[TensorBoard(log_dir)],
     )
-    return trainer.evaluate(data.x_test, data.y_test, verbose=0)
+    return trainer
 
 
 def compare(
@@ -62,7 +55,7 @@ def compare(
 
     Returns:
         A record as `harness.measure` makes it; contenders have `difference`, the largest
-        difference of any weight to Keras fit's after one step and after the further ones.
+        difference of any weight to the reference's after one step and after the further ones.
     """
     with tempfile.TemporaryDirectory(prefix=f"benchmark-{workload.name}-") as place:
         folder = pathlib.Path(place)
@@ -93,12 +86,13 @@ def compare(
             harness.plan(field, batches)  # as Keras's best setting was looked for
             harness.race(field, rounds=rounds, batches=batches, epochs=round_epochs, steps=steps)
             harness.finish(field)
+        reference = results.reference(contenders)
         for name in first:
-            if "fit" in first and name != "fit":
+            if reference in first and name != reference:
                 field.records[name]["difference"] = [
-                    largest_difference(after[name], after["fit"])
+                    largest_difference(after[name], after[reference])
                     for after in (first, then)
-                    if name in after and "fit" in after
+                    if name in after and reference in after
                 ]
     record = {
         "title": workload.title,
@@ -107,7 +101,7 @@ def compare(
         "search": tries,
         "contenders": {name: field.records[name] for name in contenders},
     }
-    return results.summarise(record)
+    return results.summarise(record, reference)
 
 
 def _weights(field: harness.Field, folder: pathlib.Path) -> dict[str, list[np.ndarray]]:
@@ -131,7 +125,7 @@ def show(out: rich.console.Console, record: Mapping[str, Any]) -> None:
         "",
         *(tables.label(name) for name in entries),
     )
-    for heading, cell in ROWS:
+    for heading, cell in _rows(record):
         cells = [cell(entry) for entry in entries.values()]
         if any(cells):
             made.add_row(heading, *cells)
@@ -157,15 +151,21 @@ def _difference(entry: Mapping[str, Any], number: int) -> str:
     return f"{found[number]:.1e}" if len(found) > number else ""
 
 
-# Heading, and how an entry's number reads.
-ROWS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
-    ("steps per second", lambda e: f"{e['steps_per_second']['median']:,.0f}"),
-    ("against Keras fit", lambda e: f"{e['ratio']['median']:.2f}x" if "ratio" in e else ""),
-    ("first step after", lambda e: f"{e['first_step_seconds']:.1f} s"),
-    ("final training loss", lambda e: f"{e['losses'][-1]:.4f}"),
-    ("test loss", lambda e: f"{e['test']['loss']:.4f}" if "test" in e else ""),
-    ("test accuracy", lambda e: f"{e['test']['accuracy']:.4f}" if "test" in e else ""),
-    ("weights differ from fit's, 1 step", lambda e: _difference(e, 0)),
-    (f"after {PARITY_BATCHES} more", lambda e: _difference(e, 1)),
-    ("peak memory", lambda e: f"{e['peak_mb']:,.0f} MB" if "peak_mb" in e else ""),
-)
+def _rows(record: Mapping[str, Any]) -> list[tuple[str, Callable[[Mapping[str, Any]], str]]]:
+    """Heading, and how an entry's number reads."""
+    reference = tables.label(record["reference"])
+    names = {name: None for e in record["contenders"].values() for name in e.get("test", {})}
+
+    def test(name: str) -> Callable[[Mapping[str, Any]], str]:
+        return lambda e: f"{e['test'][name]:.4f}" if name in e.get("test", {}) else ""
+
+    return [
+        ("steps per second", lambda e: f"{e['steps_per_second']['median']:,.0f}"),
+        (f"against {reference}", lambda e: f"{e['ratio']['median']:.2f}x" if "ratio" in e else ""),
+        ("first step after", lambda e: f"{e['first_step_seconds']:.1f} s"),
+        ("final training loss", lambda e: f"{e['losses'][-1]:.4f}"),
+        *((f"test {name}", test(name)) for name in names),
+        (f"weights differ from {reference}, 1 step", lambda e: _difference(e, 0)),
+        (f"after {PARITY_BATCHES} more", lambda e: _difference(e, 1)),
+        ("peak memory", lambda e: f"{e['peak_mb']:,.0f} MB" if "peak_mb" in e else ""),
+    ]

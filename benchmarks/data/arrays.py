@@ -12,21 +12,30 @@ import numpy as np
 class Data:
     """Inputs and targets of the training and the test split; rows along the first axis.
 
+    Targets may be None: a task of its own need not have any.
+
     Every contender of a benchmark reads the same files, so `save` and `load` go through the disk.
     """
 
     x_train: np.ndarray
-    y_train: np.ndarray
+    y_train: np.ndarray | None
     x_test: np.ndarray
-    y_test: np.ndarray
+    y_test: np.ndarray | None
+
+    def head(self, rows: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The first rows of the training split: inputs and targets."""
+        return self.x_train[:rows], None if self.y_train is None else self.y_train[:rows]
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Writes one `.npy` file per array into `folder`."""
         for field in dataclasses.fields(self):
-            np.save(pathlib.Path(folder) / f"{field.name}.npy", getattr(self, field.name))
+            array = getattr(self, field.name)
+            if array is not None:
+                np.save(pathlib.Path(folder) / f"{field.name}.npy", array)
 
     @classmethod
     def load(cls, folder: str | pathlib.Path) -> Data:
         """Reads what `save` wrote."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(*(np.load(pathlib.Path(folder) / f"{name}.npy") for name in names))
+        paths = {f.name: pathlib.Path(folder) / f"{f.name}.npy" for f in dataclasses.fields(cls)}
+        found = {name: np.load(path) for name, path in paths.items() if path.exists()}
+        return cls(**{"y_train": None, "y_test": None, **found})

@@ -3,75 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from benchmarks.peers.base import Peer
+from trainer.random import Seeds
 
 
 class Hand(Peer):
-    """One `tf.function` per step; loss and accuracy stay on the device until the epoch ends."""
+    """One `tf.function` per step; loss and metrics stay on the device until the epoch ends."""
 
     def setup(self, weights: Sequence[np.ndarray]) -> None:
-        """Model, optimizer, metrics, and the two compiled functions."""
-        import keras
-
-        self.model = self.workload.keras_model()
-        self.model.set_weights(weights)
-        self.loss_fn = self.workload.keras_loss()
-        self.optimizer = self.workload.keras_optimizer()
-        self.optimizer.build(self.model.trainable_variables)
-        self.loss = keras.metrics.Mean()
-        self.accuracy = keras.metrics.SparseCategoricalAccuracy()
+        """The workload's step by hand, the number of the step, and the means of an epoch."""
+        self.by_hand = self.workload.by_hand(self.data, weights)
+        self.number = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.means: dict[str, Any] = {}
         self.step = tf.function(self._step, reduce_retracing=True)
         self._pipelines: dict[int, tf.data.Dataset] = {}
 
-    def _step(self, x, y):
-        with tf.GradientTape() as tape:
-            logits = self.model(x, training=True)
-            loss = self.loss_fn(y, logits)
-        variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        self.loss.update_state(loss, tf.shape(x)[0])
-        self.accuracy.update_state(y, logits)
+    def _step(self, *batch: Any) -> None:
+        seeds = Seeds(0, self.number)  # of seed 0, as ours
+        x = batch if len(batch) > 1 else batch[0]
+        rows = tf.shape(tf.nest.flatten(x)[0])[0]
+        for name, value in self.by_hand.step(x, seeds).items():
+            self._mean(name).update_state(value, rows)
+        self.number.assign_add(1)
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
         """The loop."""
         dataset = self._pipeline(self.rows(batches))
         result = 0.0
         for _ in range(epochs):
-            self.loss.reset_state()
-            self.accuracy.reset_state()
-            for x, y in dataset:
-                self.step(x, y)
-            result = float(self.loss.result())
-            float(self.accuracy.result())
+            self.reset()
+            for batch in dataset:
+                self.step(*batch)
+            result = self.results()["loss"]
         return result
 
+    def reset(self) -> None:
+        """Empties the means."""
+        for mean in self.means.values():
+            mean.reset_state()
+
+    def results(self) -> dict[str, float]:
+        """The means; "loss" is the sum of all losses where a step has several."""
+        found = {name: float(mean.result()) for name, mean in self.means.items()}
+        total = sum(value for name, value in found.items() if name.endswith("loss"))
+        return {"loss": total, **found}
+
     def weights(self) -> list[np.ndarray]:
-        """The model's weights."""
-        return self.model.get_weights()
+        """The models' weights."""
+        return self.by_hand.get_weights()
 
     def evaluate(self) -> dict[str, float]:
-        """Over the test split, in batches of 256."""
-        self.loss.reset_state()
-        self.accuracy.reset_state()
-        for x, y in tf.data.Dataset.from_tensor_slices((self.data.x_test, self.data.y_test)).batch(
-            256
-        ):
-            logits = self.model(x, training=False)
-            self.loss.update_state(self.loss_fn(y, logits), len(x))
-            self.accuracy.update_state(y, logits)
-        return {"loss": float(self.loss.result()), "accuracy": float(self.accuracy.result())}
+        """Over the test split, where the workload says how."""
+        return self.by_hand.evaluate(self.data)
+
+    def _mean(self, name: str) -> Any:
+        import keras
+
+        if name not in self.means:
+            with tf.init_scope():
+                self.means[name] = keras.metrics.Mean()
+        return self.means[name]
 
     def _pipeline(self, rows: int) -> tf.data.Dataset:
         if rows not in self._pipelines:
-            x, y = self.data.x_train[:rows], self.data.y_train[:rows]
-            self._pipelines[rows] = (
-                tf.data.Dataset.from_tensor_slices((x, y))
-                .batch(self.workload.batch_size)
-                .cache()
-                .prefetch(tf.data.AUTOTUNE)
-            )
+            self._pipelines[rows] = self._batches(rows).prefetch(tf.data.AUTOTUNE)
         return self._pipelines[rows]
+
+    def _batches(self, rows: int) -> tf.data.Dataset:
+        arrays = tuple(array for array in self.data.head(rows) if array is not None)
+        dataset = tf.data.Dataset.from_tensor_slices(arrays)
+        return dataset.batch(self.workload.batch_size).cache()

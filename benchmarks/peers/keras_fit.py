@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.peers.base import Peer, tensor_float_32
+from benchmarks.peers.base import Peer, Unavailable, tensor_float_32
+from benchmarks.workloads import Supervised
 
 # What the search for the best setting tries: inputs, jit_compile, steps_per_execution.
 GRIDS = {
@@ -30,8 +31,12 @@ class KerasFit(Peer):
     policy of every layer, `tf32`, see `tensor_float_32`.
     """
 
+    workload: Supervised
+
     def setup(self, weights: Sequence[np.ndarray]) -> None:
         """Builds and compiles the Keras model."""
+        if not isinstance(self.workload, Supervised):
+            raise Unavailable(f"fit cannot say the step of {self.workload.name}")
         self.initial = weights
         self.compile()
 
@@ -130,7 +135,7 @@ class KerasFit(Peer):
         return best
 
     def _input(self, rows: int) -> tuple[Any, dict[str, Any]]:
-        x, y = self.data.x_train[:rows], self.data.y_train[:rows]
+        x, y = self.data.head(rows)
         if self.settings.get("input", "arrays") == "arrays":
             return x, {"y": y, "batch_size": self.workload.batch_size}
         if rows not in self._pipelines:

@@ -30,14 +30,13 @@ class OrbitLoop(Hand):
 
         class Trainer(orbit.StandardTrainer):
             def train_loop_begin(self):
-                peer.loss.reset_state()
-                peer.accuracy.reset_state()
+                peer.reset()
 
             def train_step(self, iterator):
                 peer._step(*next(iterator))
 
             def train_loop_end(self):
-                return {"loss": peer.loss.result(), "accuracy": peer.accuracy.result()}
+                return {name: mean.result() for name, mean in peer.means.items()}
 
         self.loop_steps = 1
         self.loop_rows = -1
@@ -49,8 +48,8 @@ class OrbitLoop(Hand):
             steps_per_loop=lambda step: self.loop_steps,
         )
 
-    def _step(self, x, y):
-        super()._step(x, y)
+    def _step(self, *batch):
+        super()._step(*batch)
         self.global_step.assign_add(1)
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
@@ -62,14 +61,7 @@ class OrbitLoop(Hand):
             self.trainer.train_dataset = self._pipeline(rows)
         steps = int(self.global_step.numpy()) + epochs * self.loop_steps
         self.controller.train(steps, checkpoint_at_completion=False)
-        return float(self.loss.result())
+        return self.results()["loss"]
 
-    def _pipeline(self, rows: int) -> tf.data.Dataset:
-        x, y = self.data.x_train[:rows], self.data.y_train[:rows]
-        return (
-            tf.data.Dataset.from_tensor_slices((x, y))
-            .batch(self.workload.batch_size)
-            .cache()
-            .repeat()
-            .prefetch(tf.data.AUTOTUNE)
-        )
+    def _batches(self, rows: int) -> tf.data.Dataset:
+        return super()._batches(rows).repeat()

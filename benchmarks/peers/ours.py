@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.base import Peer, Unavailable, tensor_float_32
+from benchmarks.peers.base import Peer, tensor_float_32
 
 # Features that are callbacks: makes them, given the module of callbacks and a folder of their own.
 CALLBACKS: dict[str, Callable[[Any, pathlib.Path], Any]] = {
@@ -39,27 +39,19 @@ class Ours(Peer):
     FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
 
     def setup(self, weights: Sequence[np.ndarray]) -> None:
-        """Builds the model, copies the weights in, makes the Trainer."""
-        try:
-            from trainer import Trainer
-        except ImportError as error:
-            raise Unavailable(f"the Trainer cannot be imported: {error}") from error
-        workload = self.workload
+        """The workload's Trainer, with these weights."""
         tensor_float_32(self.settings)
-        self.model = workload.model() if workload.own_layers else workload.keras_model()
-        if workload.own_layers:
-            self.model(self.data.x_train[: workload.batch_size])  # builds
-        self.model.set_weights(weights)
         features = self.settings.get("features", self.FEATURES)
-        self.trainer = Trainer(
-            self.model,
-            loss=workload.loss(),
-            optimizer=workload.optimizer(),
-            metrics=workload.metrics() if "metrics" in features else None,
+        arguments = self.arguments()
+        if "metrics" not in features:
+            arguments["metrics"] = None
+        self.trainer = self.workload.trainer(
+            self.data,
+            weights,
             jit=self.settings.get("jit", "auto"),
             gradient_norm="gradient_norm" in features,
             precision=self.settings.get("precision"),
-            **self.arguments(),
+            **arguments,
         )
         self.verbose = 1 if "progress" in features else 0
         self.callbacks = self._callbacks(features)
@@ -72,31 +64,31 @@ class Ours(Peer):
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
         """One call of `fit`."""
-        rows = self.rows(batches)
+        x, y = self.data.head(self.rows(batches))
         history = self.trainer.fit(
-            self.data.x_train[:rows],
-            self.data.y_train[:rows],
+            x,
+            y,
             batch_size=self.workload.batch_size,
             epochs=epochs,
             shuffle=False,
             verbose=self.verbose,
             callbacks=self.callbacks,
         )
-        return float(history.history["loss"][-1])
+        means = {name: values[-1] for name, values in history.history.items()}
+        return float(sum(value for name, value in means.items() if name.endswith("loss")))
 
     def plan(self, batches: int | None = None) -> None:
         """Tries the ways of compiling as the first `fit` of a long run does."""
-        rows = self.rows(batches)
-        x, y = self.data.x_train[:rows], self.data.y_train[:rows]
+        x, y = self.data.head(self.rows(batches))
         self.trainer.plan(x, y, batch_size=self.workload.batch_size)
 
     def weights(self) -> list[np.ndarray]:
         """The model's weights."""
-        return self.model.get_weights()
+        return self.workload.get_weights(self.trainer)
 
     def evaluate(self) -> dict[str, float]:
-        """`evaluate` over the test split."""
-        return self.trainer.evaluate(self.data.x_test, self.data.y_test, batch_size=256, verbose=0)
+        """The workload's quality on the test split."""
+        return self.workload.quality(self.trainer, self.data)
 
     def describe(self) -> dict[str, Any]:
         """The settings, and how the Trainer chose to compile so far."""
@@ -108,7 +100,7 @@ class Ours(Peer):
                 verb: f"{choice.mode} ({choice.reason})"
                 for verb, choice in self.trainer.programs.choices.items()
             },
-            "layers": "ours" if self.workload.own_layers else "Keras",
+            "layers": "ours" if getattr(self.workload, "own_layers", True) else "Keras",
         }
 
     def _callbacks(self, features: Sequence[str]) -> list[Any]:

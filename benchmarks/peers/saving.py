@@ -215,21 +215,21 @@ class HandSaving(Saving, Hand):
         self.step = tf.function(self._step, jit_compile=True)
         self.steps = tf.Variable(0, dtype=tf.int64)
         # Not model and optimizer themselves: Keras 3 objects cannot be saved with enable_async.
-        variables = [*self.model.variables, *self.optimizer.variables]
+        variables = [v for held in self.by_hand.state.values() for v in held.variables]
         self.checkpoint = tf.train.Checkpoint(
             variables=[variable.value for variable in variables], step=self.steps
         )
         self.manager = tf.train.CheckpointManager(self.checkpoint, self.folder, max_to_keep=KEPT)
         self.options = tf.train.CheckpointOptions(enable_async=self.kind == "async")
         self.save = self.timed(self._save)
-        self._batches: Any = None
+        self._endless: Any = None
 
     def first(self, steps: int) -> float:
         """The loop."""
-        self.loss.reset_state()
+        self.reset()
         for _ in range(steps):
             self._one()
-        return float(self.loss.result())
+        return self.results()["loss"]
 
     def cycle(self, saving: bool) -> float:
         """The loop, until what was being written is."""
@@ -257,9 +257,9 @@ class HandSaving(Saving, Hand):
         return together
 
     def _one(self) -> None:
-        if self._batches is None:
-            self._batches = iter(self._pipeline(len(self.data.x_train)).repeat())
-        self.step(*next(self._batches))
+        if self._endless is None:
+            self._endless = iter(self._pipeline(len(self.data.x_train)).repeat())
+        self.step(*next(self._endless))
         self.steps.assign_add(1)
 
     def _save(self) -> None:
@@ -339,9 +339,7 @@ class OrbitSaving(Saving, OrbitLoop):
         super().setup(weights)
         self.fast = tf.function(super()._step, jit_compile=True)
         self.manager = tf.train.CheckpointManager(
-            tf.train.Checkpoint(
-                model=self.model, optimizer=self.optimizer, global_step=self.global_step
-            ),
+            tf.train.Checkpoint(**self.by_hand.state, global_step=self.global_step),
             self.folder,
             max_to_keep=KEPT,
             step_counter=self.global_step,
@@ -349,8 +347,8 @@ class OrbitSaving(Saving, OrbitLoop):
         )
         self.manager.save = self.timed(self.manager.save)
 
-    def _step(self, x, y):
-        self.fast(x, y)
+    def _step(self, *batch):
+        self.fast(*batch)
 
     def first(self, steps: int) -> float:
         """Without the manager."""

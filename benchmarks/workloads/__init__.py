@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.workloads.base import Workload
+from benchmarks.workloads.base import ByHand, Custom, Supervised, Workload
 from benchmarks.workloads.digits import Digits
 from benchmarks.workloads.gpt import Gpt
 from benchmarks.workloads.lstm import Lstm
@@ -35,4 +35,4 @@ def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
     raise ValueError(f"workload {name!r} is not one of {', '.join(WORKLOADS)}.{hint}")
 
 
-__all__ = ["WORKLOADS", "Workload", "get", "Digits", "Mnist", "MnistCnn", "Lstm", "Gpt", "Wide"]
+__all__ = ["WORKLOADS", "OTHERS", "ByHand", "Custom", "Supervised", "Workload", "get"]

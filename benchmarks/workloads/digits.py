@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from benchmarks.data import load_digits
-from benchmarks.workloads.base import Workload
+from benchmarks.workloads.base import Supervised
 
 
-class Digits(Workload):
+class Digits(Supervised):
     """Flatten, Dense 64 relu, Dense 10, on the 1,797 digits of UCI."""
 
     name = "digits"

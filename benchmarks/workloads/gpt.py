@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from benchmarks.data import VOCABULARY, load_text
-from benchmarks.workloads.base import Workload
+from benchmarks.workloads.base import Supervised
 
 LENGTH = 64
 WIDTH = 128
@@ -13,7 +13,7 @@ HEADS = 4
 BLOCKS = 2
 
 
-class Gpt(Workload):
+class Gpt(Supervised):
     """Two blocks, 128 wide, 4 heads, a context of 64 characters."""
 
     name = "gpt"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from benchmarks.data import VOCABULARY, load_text
-from benchmarks.workloads.base import Workload
+from benchmarks.workloads.base import Supervised
 
 LENGTH = 64
 
 
-class Lstm(Workload):
+class Lstm(Supervised):
     """Embedding 64, LSTM 128, Dense over the characters."""
 
     name = "lstm"

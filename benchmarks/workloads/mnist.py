@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from benchmarks.data import load_mnist
-from benchmarks.workloads.base import Workload
+from benchmarks.workloads.base import Supervised
 
 
-class Mnist(Workload):
+class Mnist(Supervised):
     """Flatten, Dense 128 relu, Dense 10, on MNIST."""
 
     name = "mnist"

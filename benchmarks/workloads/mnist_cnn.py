@@ -6,10 +6,10 @@ import dataclasses
 from typing import ClassVar
 
 from benchmarks.data import load_mnist
-from benchmarks.workloads.base import Workload
+from benchmarks.workloads.base import Supervised
 
 
-class MnistCnn(Workload):
+class MnistCnn(Supervised):
     """Two convolutions with pooling and a dense layer, on MNIST."""
 
     name = "mnist_cnn"

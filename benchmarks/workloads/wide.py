@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from benchmarks.data import Data
-from benchmarks.workloads.base import Workload
+from benchmarks.workloads.base import Supervised
 
 
-class Wide(Workload):
+class Wide(Supervised):
     """Dense layers of 2048 units: 17 million weights, 202 MB of state with Adam's two slots.
 
     There is nothing to learn: it is trained for what its steps and its checkpoints cost. All sizes

@@ -54,7 +54,7 @@ def test_the_main_job(run_module, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "MLP on 8x8 handwritten digits: 1,437 examples" in done.stdout
-    for row in ("steps per second", "test accuracy", "weights differ from fit's, 1 step"):
+    for row in ("steps per second", "test accuracy", "weights differ from Keras fit, 1 step"):
         assert row in done.stdout
     (differing,) = (line for line in done.stdout.splitlines() if "weights differ" in line)
     assert float(differing.split()[-1]) < 1e-6

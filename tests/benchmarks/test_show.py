@@ -76,7 +76,7 @@ def test_table_of_the_main_job(measured):
     shown = printed(lambda out: showcase.show(out, measured["workloads"]["w"]))
     lines = {line.strip().split("  ")[0]: line for line in shown.splitlines() if line.strip()}
     assert "4.50x" in lines["against Keras fit"] and "2.00x" in lines["against Keras fit"]
-    assert "1.5e-08" in lines["weights differ from fit's, 1 step"]
+    assert "1.5e-08" in lines["weights differ from Keras fit, 1 step"]
     assert "0.9100" in lines["test accuracy"] and "0.2500" in lines["final training loss"]
     assert "Orbit is not installed [why]" in shown
 
