@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import rich.box
@@ -29,6 +29,15 @@ def table(title: str, *columns: str) -> rich.table.Table:
     for i, column in enumerate(columns):
         made.add_column(column, justify="right" if i else "left", no_wrap=True)
     return made
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of a page; the first column is text, the others are numbers."""
+    marks = "|".join(["---", *["---:"] * (len(head) - 1)])
+    lines = [
+        "".join(f"| {cell} " if cell else "| " for cell in line) + "|" for line in (head, *rows)
+    ]
+    return "\n".join([lines[0], f"|{marks}|", *lines[1:]])
 
 
 def label(name: str) -> str:

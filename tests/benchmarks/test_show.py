@@ -67,6 +67,11 @@ def test_a_workload_left_out_says_why(measured):
     assert "x: left out. no [data]" in shown
 
 
+def test_a_table_of_a_page():
+    made = tables.markdown(["", "a", "b"], [["x", "1", ""], ["y", "", "2"]])
+    assert made == "| | a | b |\n|---|---:|---:|\n| x | 1 | |\n| y | | 2 |"
+
+
 def test_machine_line(measured):
     shown = printed(lambda out: tables.show_machine(out, measured))
     assert "P, 2 cores, 8 GB" in shown and "tensorflow 2.21.0" in shown
