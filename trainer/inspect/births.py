@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from tensorflow.python.framework import op_callbacks  # what tf.debugging itself
 
 from trainer.inspect.watch import Watch
 
-_HERE = pathlib.Path(__file__).parent
-_FOREIGN = ("/tensorflow/", "/keras/", f"{_HERE}/", str(_HERE.parent / "update.py"))
+_TRAINER = f"{pathlib.Path(__file__).parent.parent}/"
+_INSPECT = f"{pathlib.Path(__file__).parent}/"
 
 
 class Birth(NamedTuple):
@@ -25,8 +26,9 @@ class Birth(NamedTuple):
         op: its type: "Log".
         layer: path of the module within which it ran; "" outside of any.
         phase: "forward", "backward" or "update".
-        line: the innermost line outside of TensorFlow, "file.py:12 in f".
-        made: what it made of what: "-inf of float32[8, 3] between 0 and 1".
+        line: the innermost line outside of TensorFlow and Keras, "file.py:12 in f"; "" where that
+            is the trainer's, as in the backward pass, whose operations no line of a program names.
+        made: what it made of what: "1 -inf of 24 values float32[8, 3], from inputs of 0 to 1".
     """
 
     op: str
@@ -37,7 +39,8 @@ class Birth(NamedTuple):
 
     def __str__(self) -> str:
         where = f" in {self.layer}" if self.layer else " outside of any layer"
-        return f"{self.op}{where}, {self.phase}, at {self.line}: {self.made}"
+        line = f", at {self.line}" if self.line else ""
+        return f"{self.op}{where}, {self.phase}{line}: {self.made}"
 
 
 def births(fn: Callable[[], Any], root: Any) -> list[Birth]:
@@ -139,16 +142,25 @@ def _numbers(x: Any) -> np.ndarray | None:
 
 
 def _phase(frames: Sequence[traceback.FrameSummary]) -> str:
-    if any(f.name == "_gradient_function" for f in frames):
+    if any(f.name == "_gradient_function" and "tensorflow" in f.filename for f in frames):
         return "backward"
-    return "update" if any(f.name in ("apply", "apply_gradients") for f in frames) else "forward"
+    updating = ("_apply", "_perturb", "apply_if_finite")
+    if any(f.name in updating and f.filename.startswith(_TRAINER) for f in frames):
+        return "update"
+    return "forward"
 
 
 def _line(frames: Sequence[traceback.FrameSummary]) -> str:
-    """The innermost line that is neither TensorFlow's, Keras's nor this file's."""
-    own = [f for f in frames if not any(part in f.filename for part in _FOREIGN)]
-    last = own[-1] if own else frames[-1]
-    return f"{'/'.join(last.filename.split('/')[-2:])}:{last.lineno} in {last.name}"
+    """The innermost line that is neither TensorFlow's, Keras's nor of this package.
+
+    Folders are those the two were imported from: a user's may be called so, too.
+    """
+    packages = [sys.modules[name] for name in ("tensorflow", "keras") if name in sys.modules]
+    foreign = (_INSPECT, *(f"{pathlib.Path(str(p.__file__)).parent}/" for p in packages))
+    own = next((f for f in reversed(frames) if not f.filename.startswith(foreign)), None)
+    if own is None or own.filename.startswith(_TRAINER):
+        return ""
+    return f"{'/'.join(own.filename.split('/')[-2:])}:{own.lineno} in {own.name}"
 
 
 def _described(broken: np.ndarray, taken: Sequence[np.ndarray]) -> str:

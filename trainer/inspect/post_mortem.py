@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,16 +45,15 @@ class Finding(NamedTuple):
     notes: list[str]
 
     def __str__(self) -> str:
-        lines = [f"step {self.step:,} broke: {', '.join(self.values)} not finite"]
+        lines = [f"step {self.step:,} broke: {_some(self.values)} not finite"]
         if self.data:
             lines.append(f"its batch did it: {'; '.join(self.data)}")
         for birth in self.births[:1]:
             lines.append(f"first by {birth}")
         lines += [f"   then by {birth}" for birth in self.births[1:_TOLD]]
         if self.variables:
-            more = f" and {len(self.variables) - _TOLD} more" if len(self.variables) > _TOLD else ""
-            lines.append(f"it left broken: {', '.join(self.variables[:_TOLD])}{more}")
-        lines.append(f"loss before: {', '.join(f'{x:.4g}' for x in self.trail)}")
+            lines.append(f"it left broken: {_some(self.variables)}")
+        lines.append(f"loss until it showed: {', '.join(f'{x:.4g}' for x in self.trail)}")
         return "\n".join([*lines, *self.notes])
 
 
@@ -171,6 +171,11 @@ class NaNPostMortem(Callback):
             notes.append(
                 f"made eagerly the step is finite: it breaks only as compiled ({planned.mode!r})"
             )
+        elif not born and not data:
+            notes.append(
+                "loss and gradients are finite: the optimizer's own kernel made it of them, "
+                "in the update"
+            )
         run.rewind(before)
         step = planned.step + i + 1
         if step <= last < report.step:
@@ -206,6 +211,12 @@ class NaNPostMortem(Callback):
         return None
 
 
+def _some(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
+    return f"{', '.join(names[:_TOLD])}{more}"
+
+
 def _loss(steps: Any) -> np.ndarray:
     """The column of the loss, or the first there is."""
     name = "loss" if "loss" in steps else next(k for k in steps if k != "step")
@@ -238,7 +249,8 @@ def _broken_rows(batch: Any) -> list[str]:
             bad = np.argwhere(~np.isfinite(_small(leaf)))
             if len(bad):
                 row = f", first in row {bad[0][0]}" if bad.shape[1] else ""
-                found.append(f"{name} has {len(bad)} values that are not finite{row}")
+                values = "1 value that is" if len(bad) == 1 else f"{len(bad)} values that are"
+                found.append(f"{name} has {values} not finite{row}")
     return found
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from trainer.roles import GoodState
     from trainer.run import FitRun
 
+_NORM = "gradient_norm"
+
 
 class Planned:
     """A compiled call of some steps, as a callback is told before it is made.
@@ -80,12 +82,17 @@ def is_finite(value: Any) -> bool:
 
 
 def broken_columns(steps: Any) -> dict[str, int]:
-    """Name -> place of the first step whose loss or gradient is not finite, if any is."""
+    """Name -> place of the first step whose loss or gradient is not finite, if any is.
+
+    Gradients of an update that the loss scale left out do not count: it looks for its place so.
+    """
     named = [k for k in steps if k != "step"]
-    told = [k for k in named if "loss" in k or k.endswith("gradient_norm")] or named
+    told = [k for k in named if "loss" in k or k.endswith(_NORM)] or named
     found = {}
     for name in told:
         bad = ~np.isfinite(steps[name])
+        if name.endswith(_NORM) and (skipped := f"{name.removesuffix(_NORM)}skipped") in steps:
+            bad &= steps[skipped] == 0
         if bad.any():
             found[name] = int(np.argmax(bad))
     return found

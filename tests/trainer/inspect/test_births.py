@@ -1,9 +1,10 @@
 """Births: which operation, in which layer, forward, backward or in the update."""
 
+import importlib.util
+
 import tensorflow as tf
 
 import layers as L
-import optimizers
 from trainer.inspect.births import births
 
 
@@ -42,18 +43,28 @@ def test_the_backward_pass_knows_its_layer():
     assert found and {(b.layer, b.phase) for b in found} == {("1", "backward")}
 
 
-def test_outside_of_layers_and_in_updates():
-    variable = tf.Variable([3e38])
-    optimizer = optimizers.SGD(10.0)
+def test_a_folder_of_the_user_may_be_called_keras(tmp_path):
+    (tmp_path / "keras").mkdir()
+    file = tmp_path / "keras" / "mine.py"
+    file.write_text("import tensorflow as tf\ndef log(x):\n    return tf.math.log(x)\n")
+    spec = importlib.util.spec_from_file_location("mine", file)
+    mine = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mine)
+    (found,) = births(lambda: mine.log(tf.zeros([1])), {})
+    assert found.line == "keras/mine.py:3 in log"
 
-    def step():
-        tf.math.log(tf.zeros([1]))
-        optimizer.apply([tf.constant([-3e38])], [variable])
 
-    first, *rest = births(step, {})
-    assert (first.op, first.layer, first.phase) == ("Log", "", "forward")
-    assert rest and {b.phase for b in rest} == {"update"}
-    assert " outside of any layer, " in str(first)
+def test_a_forward_method_may_be_called_apply():
+    class Applied(L.Layer):
+        def call(self, x):
+            return self.apply(x)
+
+        def apply(self, x):
+            return tf.math.log(x)
+
+    (found,) = births(lambda: Applied()(tf.zeros([1])), {})
+    assert (found.op, found.layer, found.phase) == ("Log", "", "forward")
+    assert str(found).startswith(f"Log outside of any layer, forward, at {found.line}: 1 -inf of 1")
 
 
 def test_half_precision_overflows_are_seen_and_nothing_is_left_on():

@@ -62,7 +62,10 @@ def weights(made):
     return [v.numpy() for v in made.task.variables]
 
 
-@pytest.mark.parametrize("jit", [False, "step", "loop"])
+every_mode = pytest.mark.parametrize("jit", [False, "step", "loop"])
+
+
+@every_mode
 def test_the_log_of_zero(jit, tmp_path):
     made = trainer(Masked(), Log(), jit=jit)
     post = NaNPostMortem(tmp_path, verbose=0)
@@ -86,7 +89,7 @@ def test_the_log_of_zero(jit, tmp_path):
     assert "Log in model/layers/1" in (tmp_path / "step_6" / "report.txt").read_text()
 
 
-@pytest.mark.parametrize("jit", [False, "step", "loop"])
+@every_mode
 def test_a_gradient_that_breaks_while_the_loss_is_finite(jit):
     """The step that broke the weights is named, not the next, whose loss shows it."""
     made = trainer(L.Dense(4, use_bias=False), Root(), jit=jit)
@@ -100,44 +103,89 @@ def test_a_gradient_that_breaks_while_the_loss_is_finite(jit):
     assert np.isfinite(np.concatenate([w.ravel() for w in weights(made)])).all()
 
 
-@pytest.mark.parametrize("jit", [False, "step", "loop"])
+@every_mode
 def test_weights_that_break_while_every_loss_is_finite(jit):
     """The loss never shows that the kernel is lost."""
     made = trainer(L.Dense(4), Gate(), jit=jit)
     history, found = fit(made, spoilt(np.nan), epochs=2)
     assert np.isfinite(history.steps["loss"]).all()
     assert (found.step, found.values) == (6, ["model/layers/0/kernel"])
-    assert found.data[0].startswith("batch[0] has 1 values that are not finite")
+    assert found.data[0].startswith("batch[0] has 1 value that is not finite")
     assert history.stopped == "model/layers/0/kernel is not finite at step 6"
     assert np.isfinite(np.concatenate([w.ravel() for w in weights(made)])).all()
 
 
-def test_a_learning_rate_that_explodes():
-    _, found = fit(trainer(L.Dense(4), rate=10.0), X, epochs=2)
-    assert found.births and found.births[0].op in ("MatMul", "Square", "SquaredDifference", "Mul")
+@every_mode
+def test_a_learning_rate_that_explodes(jit):
+    """The loss's own square overflows, at the latest of the finite steps' losses."""
+    _, found = fit(trainer(L.Dense(4), rate=10.0, jit=jit), X, epochs=2)
+    first = found.births[0]
+    assert (found.step, found.values, found.data) == (3, ["loss"], [])
+    assert (first.op, first.layer, first.phase) == ("Square", "", "forward")
+    assert first.line.endswith("in mean_squared_error")
+    backward = [b for b in found.births if b.phase == "backward"]
+    assert {b.layer for b in backward} == {"model/layers/0", "model/layers/1"}
+    assert all(b.line == "" for b in backward)
+    assert {"model/layers/0/kernel", "model/layers/1/kernel"} <= set(found.variables)
     assert any("rising" in note for note in found.notes)
     assert found.trail[-2] > 1e3 * found.trail[0] and not np.isfinite(found.trail[-1])
 
 
-def test_an_overflow_in_float16():
-    """Fixed at 1, the loss scale has no part in it: the layer's own product overflows."""
-    precision = Precision("float16", loss_scale=None)
-    made = trainer(L.Dense(4, kernel_initializer="ones"), precision=precision)
+@every_mode
+def test_an_update_that_overflows(jit):
+    """The gradient is finite, and so is the loss; the rate times the gradient is not."""
+    _, found = fit(trainer(rate=1e38, jit=jit), X)
+    first = found.births[0]
+    assert (found.step, first.op, first.phase) == (1, "Mul", "update")
+    assert found.values == found.variables == ["model/layers/0/kernel", "model/layers/0/bias"]
+
+
+@every_mode
+def test_an_update_that_overflows_within_one_kernel(jit):
+    """Adam's kernel squares the gradient: the slot is lost first, and a later loss shows it."""
+    model = L.Sequential([L.Dense(1)])
+    made = Trainer(model, loss="mse", optimizer=optimizers.Adam(1e-3), jit=jit)
+    x = X.copy()
+    x[BAD] = 1e15
+    _, found = fit(made, x)
+    assert found.step == 6 and found.births == []
+    assert found.variables == ["optimizer/_slots/velocity/0"]
+    assert "the optimizer's own kernel made it" in found.notes[0]
+
+
+@every_mode
+@pytest.mark.parametrize("scale", [None, "dynamic"])
+def test_an_overflow_in_float16(jit, scale):
+    """The loss scale has no part in it: the layer's own product overflows."""
+    precision = "mixed_float16" if scale else Precision("float16", loss_scale=None)
+    made = trainer(L.Dense(4, kernel_initializer="ones"), precision=precision, jit=jit)
     x = X.copy()
     x[BAD] = 6e4
     _, found = fit(made, x)
     assert found.step == 6 and found.data == []
     first = found.births[0]
-    assert first.layer == "model/layers/0" and first.phase == "forward"
-    assert first.op in ("MatMul", "BiasAdd") and "float16" in first.made
+    assert (first.op, first.layer, first.phase) == ("MatMul", "model/layers/0", "forward")
+    assert "core.py" in first.line and "4 +inf of 32 values float16[8, 4]" in first.made
+    kernels = ["model/layers/0/kernel", "model/layers/0/bias"]
+    assert found.variables[:2] == ([] if scale else kernels)  # a scale leaves the update out
 
 
-def test_nan_in_the_data():
-    _, found = fit(trainer(), spoilt(np.nan))
+@every_mode
+def test_a_loss_scale_on_its_way_down_is_no_fault(jit):
+    made = trainer(precision="mixed_float16", gradient_norm=True, jit=jit)
+    history, found = fit(made, 20.0 * X)
+    assert history.steps["skipped"][0] and not np.isfinite(history.steps["gradient_norm"][0])
+    assert found is None and history.stopped is None
+
+
+@every_mode
+def test_nan_in_the_data(jit):
+    _, found = fit(trainer(jit=jit), spoilt(np.nan))
     assert found.step == 6 and found.data == [
-        "batch[0] has 1 values that are not finite, first in row 5"
+        "batch[0] has 1 value that is not finite, first in row 5"
     ]
     assert found.births == []
+    assert found.variables == ["model/layers/0/kernel", "model/layers/0/bias"]
 
 
 def test_a_run_that_is_well_is_left_alone(capsys):

@@ -48,5 +48,7 @@ def test_what_is_broken():
     steps = {"step": [1, 2], "loss": np.array([1, np.inf]), "accuracy": np.array([np.nan, 1])}
     assert broken_columns(steps) == {"loss": 1}
     assert broken_columns({"step": [1], "reward": np.array([np.nan])}) == {"reward": 0}
+    left_out = {"gradient_norm": np.array([np.inf, np.inf]), "skipped": np.array([1, 0])}
+    assert broken_columns(left_out) == {"gradient_norm": 1}
     task = {"a": tf.Variable([1.0, np.nan]), "b": tf.Variable([1.0]), "n": tf.Variable([1])}
     assert broken_variables(task) == ["a"]
