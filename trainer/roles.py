@@ -10,7 +10,7 @@ import tensorflow as tf
 from trainer.callbacks.triggers import Moment, Trigger
 
 if TYPE_CHECKING:
-    from trainer.run import FitRun
+    from trainer.handle import Handle
 
 
 class Validation(NamedTuple):
@@ -35,7 +35,7 @@ class Verbs(NamedTuple):
 class Saver(Protocol):
     """Takes checkpoints of a run."""
 
-    def start(self, run: FitRun) -> None:
+    def start(self, run: Handle) -> None:
         """Told of the run before its first boundary; refuses what it cannot do."""
 
     def next(self, moment: Moment) -> int:

@@ -10,18 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
-from trainer import arguments, state
 from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.runner import Callbacks
 from trainer.callbacks.triggers import NEVER, Moment
 from trainer.calls import Call, Goal, Position
 from trainer.clock import Clock
-from trainer.compiling.cost import cost_of
 from trainer.data.segment import Segment, Source
 from trainer.distribution.consensus import Consensus
+from trainer.handle import Handle
 from trainer.inspect.replay import Planned
 from trainer.instruments.base import Instrument
 from trainer.instruments.gauges import Gauges
@@ -30,8 +28,7 @@ from trainer.loop import Columns, Loop
 from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
 from trainer.precision.overflows import stuck
-from trainer.roles import GoodState, Owed, Saver, Validation, Verbs
-from trainer.weights.transfer import save_weights
+from trainer.roles import Owed, Saver, Validation, Verbs
 
 if TYPE_CHECKING:
     from trainer.task import Task
@@ -53,7 +50,7 @@ class FitRun:
         validation: what to validate on, if anything.
         saver: takes the checkpoints, if any.
         consensus: tells whether the run is to end, and how many steps all workers make.
-        verbs: what else the trainer can do.
+        verbs: what else the trainer can do, for callbacks.
         clock: counts where the time goes.
     """
 
@@ -74,30 +71,27 @@ class FitRun:
         verbs: Verbs,
         clock: Clock,
     ) -> None:
-        self.task = task
-        self.names: list[str] = []
-        self.monitored = {
-            prefix + name: metric.direction
-            for prefix in ("", "val_")
-            for name, metric in task.metrics.items()
-            if metric.direction
-        }
-        self.start_step = call.start.step
-        self.total_steps = goal.total_steps(position)
-        self.epochs = goal.epoch
-        self.steps_per_epoch = goal.steps_per_epoch
-        self.validates = validation is not None
-        self.graph: tf.Graph | None = None
-        self.rows: int | None = None
         self._position, self._source = position, source
         self._loop_for, self._readout, self._goal = loop_for, readout, goal
         self._history, self._validation = call.history, validation
-        self._saver, self._consensus, self._verbs = saver, consensus, verbs
-        self._clock = clock
+        self._saver, self._consensus, self._clock = saver, consensus, clock
         self._callbacks = Callbacks(callbacks, chief=consensus.chief)
         self._gauges = Gauges(self._callbacks.instruments)
         self._started = False
         self._window = Window(task.metrics)
+        self._handle = Handle(
+            task,
+            position,
+            goal,
+            self._window,
+            start_step=call.start.step,
+            validates=validation is not None,
+            consensus=consensus,
+            callbacks=self._callbacks,
+            saver=saver,
+            verbs=verbs,
+            clock=clock,
+        )
         self._pace = Pace()
         self._scalars: dict[str, float] = {}
         self._validated: dict[str, Any] = {}
@@ -105,88 +99,12 @@ class FitRun:
         self._epoch_step = 0  # of the epoch that is reported, also when it has just ended
         self._owed: Owed | None = None
 
-    # What callbacks may do (`callbacks.base.Run`).
-
-    @property
-    def chief(self) -> bool:
-        """Whether this worker is the one that writes."""
-        return self._consensus.chief
-
-    @property
-    def step(self) -> int:
-        """Updates made so far."""
-        return self._position.step
-
-    @property
-    def epoch(self) -> int:
-        """Epochs completed so far."""
-        return self._position.epoch
-
-    @property
-    def seconds(self) -> float:
-        """Since fit began."""
-        return self._consensus.seconds
-
-    @property
-    def optimizers(self) -> dict[str, Any]:
-        """Path in the task -> optimizer."""
-        return state.optimizers(self.task)
-
-    @property
-    def flops(self) -> float | None:
-        """Floating-point operations of a step, where its graph tells them."""
-        cost = None if self.graph is None else cost_of(self.graph)
-        return cost.flops if cost and not (cost.convolutions or cost.loops) else None
-
-    def save_weights(self, path: Any) -> None:
-        """Writes the model's weights, those that validation uses, to one file."""
-        with self._callbacks.evaluating(self):
-            save_weights(arguments.weights_root(self.task), path)
-
-    def export(self, path: Any) -> None:
-        """Writes a SavedModel with the weights that validation uses."""
-        with self._callbacks.evaluating(self):
-            self._verbs.export(path)
-
-    def predict(self, x: Any, batch_size: int | None = None) -> Any:
-        """The model's outputs with the weights that validation uses."""
-        with self._callbacks.evaluating(self):
-            return self._verbs.predict(x, batch_size=batch_size)
-
-    def snapshot(self) -> dict[str, Any]:
-        """A copy of everything trained, as it is now."""
-        return {path: v.read_value() for path, v in state.variables(self.task).items()}
-
-    def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Puts the model's weights of a snapshot back; optimizers keep theirs, as in Keras."""
-        for path, variable in state.model_variables(self.task).items():
-            variable.assign(snapshot[path])
-
-    def good_state(self) -> GoodState:
-        """Everything trained and what the open epoch has summed, for `rewind`; copies nothing."""
-        return GoodState(self.snapshot(), dict(self._window.sums), self._position.epoch)
-
-    def rewind(self, good: GoodState) -> None:
-        """Puts that back; the steps since are undone, and out of the open epoch's sums again.
-
-        Their numbers and their batches are used up: training goes on with the next ones.
-        """
-        for path, variable in state.variables(self.task).items():
-            variable.assign(good.values[path])
-        self._window.sums = dict(good.sums) if good.epoch == self._position.epoch else {}
-
-    def wait_for_checkpoints(self) -> None:
-        """Returns when all that were taken are on disk."""
-        if self._saver is not None:
-            with self._clock.during("checkpoint"):
-                self._saver.finish()
-
     # What a checkpoint holds of the run.
 
     def memory(self) -> dict[str, Any]:
         """Plain values and arrays from which `resume` goes on."""
         return {
-            "names": list(self.names),
+            "names": list(self._handle.names),
             "window": self._window.memory(),
             "scalars": dict(self._scalars),
             "callbacks": self._callbacks.memory(),
@@ -260,8 +178,7 @@ class FitRun:
         """Runs the steps of a segment in as few calls as wanted; whether the epoch is over."""
         with self._clock.during("compile"):
             loop = self._loop_for(segment, ())
-        if segment.rows > (self.rows or 0):  # not the ragged end of an epoch
-            self.graph, self.rows = loop.graphs[0], segment.rows
+        self._handle.note(loop, segment.rows)
         if not self._started:
             sums, scalars = loop.names
             validated = [f"val_{name}" for name in sums] if self._validation else []
@@ -278,13 +195,15 @@ class FitRun:
                 return False
             if self._callbacks.watches_calls:
                 with self._clock.during("callbacks"):
-                    self._callbacks.before_call(Planned(self, running, segment.args, done, n))
+                    self._callbacks.before_call(
+                        Planned(self._handle, running, segment.args, done, n)
+                    )
             columns = self._run_steps(running, segment.args, done, n, due)
             if not columns.steps:
                 return False  # a signal came before the first
             if due:
                 found = self._readout(due).split(columns.outputs)
-                self._gauges.add(self._position.step + 1, found, self.seconds)
+                self._gauges.add(self._position.step + 1, found, self._consensus.seconds)
             self._record(columns)
             done += columns.steps
             last = segment.last and done == segment.steps
@@ -310,13 +229,13 @@ class FitRun:
         return columns
 
     def _start(self, names: Sequence[str]) -> None:
-        self.names = list(names)
+        self._handle.names = list(names)
         if self._saver is not None:
-            self._saver.start(self)
+            self._saver.start(self._handle)
         self._started = True
-        self._gauges.check(self.steps_per_epoch)
+        self._gauges.check(self._goal.steps_per_epoch)
         with self._clock.during("callbacks"):
-            self._callbacks.start(self)
+            self._callbacks.start(self._handle)
 
     def _left(self) -> int:
         """Steps until the goal or the known end of the epoch."""
@@ -370,7 +289,7 @@ class FitRun:
         if self._validation is not None and (
             self._validation.when.due(moment) or (closes and not epoch_end)
         ):
-            with self._clock.during("validation"), self._callbacks.evaluating(self):
+            with self._clock.during("validation"), self._callbacks.evaluating(self._handle):
                 values = self._validation.evaluate(lambda: self._consensus.signal is not None)
             if values is None:
                 return  # a signal came; validation is still owed
@@ -406,7 +325,7 @@ class FitRun:
             epoch_step=position.epoch_step,
             steps_per_epoch=self._goal.steps_per_epoch,
             epoch_end=epoch_end,
-            seconds=self.seconds,
+            seconds=self._consensus.seconds,
             step_seconds=self._pace.step_seconds,
         )
 
@@ -421,14 +340,14 @@ class FitRun:
             step=position.step,
             epoch=position.epoch,
             epoch_end=position.epoch_step == 0 or self._goal.reached(position),
-            steps=self._history.since(max(since, self.start_step)),
+            steps=self._history.since(max(since, self._handle.start_step)),
             logs=scalars(logs),
             validation=scalars(self._validated),
-            seconds=self.seconds,
+            seconds=self._consensus.seconds,
             steps_per_second=1.0 / pace if pace else None,
-            run=self,
+            run=self._handle,
             epoch_step=self._epoch_step,
-            readings=self._gauges.since(max(since, self.start_step)),
+            readings=self._gauges.since(max(since, self._handle.start_step)),
             arrays={name: value for name, value in logs.items() if np.ndim(value) > 1},
             time=self._clock.read(),
         )

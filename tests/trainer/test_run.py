@@ -88,35 +88,6 @@ def test_a_run_by_steps_closes_its_epoch(fit, data):
     np.testing.assert_allclose(history.history["loss"][1], history.steps["loss"][7:].mean())
 
 
-def test_names_are_known_before_training(fit, data):
-    class Names(Callback):
-        def on_train_begin(self, run):
-            self.names, self.total = list(run.names), run.total_steps
-
-    names = Names()
-    fit(names, validation_data=data)
-    assert names.names == ["loss", "learning_rate", "val_loss"]
-    assert names.total == 21
-
-
-def test_snapshots_bring_weights_back(fit):
-    class Back(Callback):
-        when = At(3, 9)
-
-        def __call__(self, report):
-            if report.step == 3:
-                self.kept = report.run.snapshot()
-            else:
-                report.run.restore(self.kept)
-
-    back = Back()
-    trainer, _ = fit(back, epochs=None, steps=9)
-    early, _ = fit(epochs=None, steps=3)
-    for a, b in zip(trainer.task.model.get_weights(), early.task.model.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert int(trainer.task.optimizer.iterations) == 9  # as in Keras, the optimizer goes on
-
-
 def test_callbacks_end_even_when_training_fails(fit):
     see = See(Every(steps=1))
 

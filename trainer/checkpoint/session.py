@@ -28,9 +28,9 @@ from trainer.distribution.replicas import Replicas, copies
 from trainer.match import match
 
 if TYPE_CHECKING:
+    from trainer.handle import Handle
     from trainer.loop import Loop
     from trainer.programs import Programs
-    from trainer.run import FitRun
 
 OWN = "_run"  # the path of all that is no variable
 
@@ -154,7 +154,7 @@ class Session:
 
     # What the run asks of it (`run.Saver`).
 
-    def start(self, run: FitRun) -> None:
+    def start(self, run: Handle) -> None:
         """Begins to write: the run is known now.
 
         Raises:

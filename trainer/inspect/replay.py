@@ -11,9 +11,9 @@ import tensorflow as tf
 from trainer import state
 
 if TYPE_CHECKING:
+    from trainer.handle import Handle
     from trainer.loop import Columns, Loop, StepOutput
     from trainer.roles import GoodState
-    from trainer.run import FitRun
 
 _NORM = "gradient_norm"
 
@@ -27,7 +27,7 @@ class Planned:
         n: steps that it will make.
     """
 
-    def __init__(self, run: FitRun, loop: Loop, args: Any, first: int, n: int) -> None:
+    def __init__(self, run: Handle, loop: Loop, args: Any, first: int, n: int) -> None:
         self.run, self.step, self.n = run, run.step, n
         self._loop, self._args, self._first = loop, args, first
 
