@@ -39,9 +39,9 @@ def local(variable: tf.Variable) -> tf.Variable:
     no merge of the replicas and so works inside loops and XLA. Outside a replica a distributed
     variable stays whole: assigning to it updates all copies.
     """
-    strategy = tf.distribute.get_strategy()
-    if strategy.num_replicas_in_sync == 1 or tf.distribute.in_cross_replica_context():
+    if not hasattr(variable, "values") or tf.distribute.in_cross_replica_context():
         return variable
+    strategy = tf.distribute.get_strategy()
     copies = strategy.experimental_local_results(variable)
     if len(copies) == 1:
         return copies[0]

@@ -99,13 +99,21 @@ def accumulate(
         )
     tensors = [state.as_tf(v) for v in variables]
     shape: dict[str, Any] = {}
+    exchanges = compiled is as_it_is  # where XLA compiles the gradients nothing can be
 
-    def one(part: Any) -> tuple[Any, Any, Any]:
+    def one(part: Any, alone: bool = False) -> tuple[Any, Any, Any]:
         with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
             tape.watch(tensors)
             terms, extras, shape["has_extras"] = read_loss(loss_fn(part))
             groups = by_count(terms)
-        grads = [_taped(tape, group, tensors, scale) for group in groups]
+        if scale is None:
+            grads = [tape.gradient(group.total, tensors) for group in groups]
+        else:
+            counts = replica.in_all([group.count for group in groups], exchanges and not alone)
+            grads = [
+                _scaled(tape, group.total, tensors, scale, count)
+                for group, count in zip(groups, counts, strict=True)
+            ]
         del tape
         return grads, groups, extras
 
@@ -186,8 +194,8 @@ def by_count(terms: Sequence[Sums]) -> list[Sums]:
     return list(groups.values())
 
 
-def _taped(
-    tape: tf.GradientTape, group: Sums, tensors: Sequence[Any], scale: tf.Tensor | None
+def _scaled(
+    tape: tf.GradientTape, total: Any, tensors: Sequence[Any], scale: tf.Tensor, count: tf.Tensor
 ) -> list[Any]:
     """The gradients of a part's total, times the scale.
 
@@ -195,10 +203,8 @@ def _taped(
     many times larger as there are examples, and overflow so much sooner. The count is multiplied
     in again where gradients have reached the float32 of the variables.
     """
-    if scale is None:
-        return tape.gradient(group.total, tensors)
-    grads = tape.gradient(group.total, tensors, output_gradients=scale * _one_over(group.count))
-    return [None if g is None else gradients.scaled(g, group.count) for g in grads]
+    grads = tape.gradient(total, tensors, output_gradients=scale * _one_over(count))
+    return [None if g is None else gradients.scaled(g, count) for g in grads]
 
 
 def _one_over(count: tf.Tensor, scale: tf.Tensor | None = None) -> tf.Tensor:
@@ -219,9 +225,13 @@ def _mean_gradient(per_group: Sequence[Any], factors: Sequence[tf.Tensor]) -> An
 
 
 def _over_parts(
-    one: Callable[[Any], Any], batch: Any, parts: int, seeds: Seeds, replica: Replica
+    one: Callable[..., Any], batch: Any, parts: int, seeds: Seeds, replica: Replica
 ) -> tuple[Any, Any, Any]:
-    """Adds `one(part)` over the parts of a batch; the last part may be shorter."""
+    """Adds `one(part)` over the parts of a batch; the last part may be shorter.
+
+    In a loop it is `one(part, alone=True)`: replicas can exchange nothing there, so where
+    something must be, the loop fails and is unrolled.
+    """
     if parts == 1:
         return one(batch)
     part_rows, whole, rest = replica.cut(_rows(batch), parts)
@@ -233,17 +243,19 @@ def _over_parts(
     # None, and sparse gradients (dense from here on), keep their places outside the loop.
     flat = [None if x is None else tf.convert_to_tensor(x) for x in tf.nest.flatten(first)]
 
-    def more(part: Any, index: Any, kind: int, sums: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    def more(
+        part: Any, index: Any, kind: int, sums: Sequence[tf.Tensor], alone: bool = False
+    ) -> list[tf.Tensor]:
         numbers = replica.numbers(rest if kind else part_rows, index, kind, part_rows)
         with seeds.part(index, numbers), replica.part(kind):
-            new = tf.nest.flatten(one(part))
+            new = tf.nest.flatten(one(part, alone))
         present = [tf.convert_to_tensor(x) for x in new if x is not None]
         return [a + b for a, b in zip(sums, present, strict=True)]
 
     sums = [x for x in flat if x is not None]
 
-    def turn(i: Any, *sums: tf.Tensor) -> tuple[Any, ...]:
-        return i + 1, *more(_map_rows(lambda x: tf.gather(x, i), stacked), i, 0, sums)
+    def turn(i: Any, *sums: tf.Tensor, alone: bool = True) -> tuple[Any, ...]:
+        return i + 1, *more(_map_rows(lambda x: tf.gather(x, i), stacked), i, 0, sums, alone)
 
     if whole > 1:
         try:
@@ -254,11 +266,10 @@ def _over_parts(
                 parallel_iterations=1,
             )
         except RuntimeError as error:
-            # Replicas that exchange something within a part cannot do so within a loop.
             if "merge_call" not in str(error):
                 raise
             for i in range(1, whole):
-                _, *sums = turn(i, *sums)
+                _, *sums = turn(i, *sums, alone=False)
     if rest:
         sums = more(_map_rows(lambda x: x[whole * part_rows :], batch), whole, -1, sums)
     seeds.parts_done()

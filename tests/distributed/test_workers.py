@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from tests.distributed import worker
-from tests.distributed.workloads import WORKLOADS, distance, train
+from tests.distributed import matrix
+from tests.distributed.test_replicas import CASES
+
+HERE = [case for case in CASES if case.where == "workers"]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
-    worker.run("six", folder)
+    matrix.of_workers(HERE, folder)
     return folder
 
 
@@ -18,13 +20,13 @@ def _of_both(folder, name):
     return [dict(np.load(folder / f"{name}-{i}.npz")) for i in range(2)]
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
-def test_workers_train_as_one_device_does(name, trained):
-    first, second = _of_both(trained, name)
-    assert distance(first, second) == 0.0
-    assert distance(first, train(name)[2]) < 1e-6
+@pytest.mark.parametrize("case", HERE, ids=lambda c: c.name)
+def test_workers_train_as_one_device_does(case, trained):
+    first, second = _of_both(trained, case.name)
+    assert matrix.distance(first, second) == 0.0
+    assert matrix.distance(first, matrix.alone(case)[0]) <= case.close
 
 
 def test_workers_that_read_only_their_rows_train_alike(trained):
-    for found in _of_both(trained, "host"):
-        assert distance(found, _of_both(trained, "mlp")[0]) == 0.0
+    for found in _of_both(trained, "rows"):
+        assert matrix.distance(found, _of_both(trained, "whole")[0]) == 0.0

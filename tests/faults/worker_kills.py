@@ -1,6 +1,7 @@
 """Strikes two workers again and again while the launcher restarts them, and compares the ends.
 
     python -m tests.faults.worker_kills --kills=30 --seed=1
+    python -m tests.faults.worker_kills --kills=30 --seed=1 --first=10 --count=5   # a piece of it
 
 Kill -9, SIGSTOP and SIGTERM meet the chief and the other worker in turn: while they start, after
 a time drawn by lot while they train, and amid the write of a checkpoint. What the launcher ends
@@ -159,12 +160,15 @@ def compare(straight, struck):
 def main():
     """Strikes as often as asked; the exit code is 0 if no run ended otherwise."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=30, help="in all")
+    parser.add_argument("--kills", type=int, default=30, help="lots that are drawn, in all")
+    parser.add_argument("--first", type=int, default=0, help="of them, the first that is made")
+    parser.add_argument("--count", type=int, default=None, help="how many of them; all that follow")
     parser.add_argument("--each", type=int, default=5, help="at most so many in one run")
     parser.add_argument("--seed", type=int, default=1, help="of the lots")
     given = parser.parse_args()
+    left = list(lots(given.kills, given.seed))[given.first :][: given.count]
     with tempfile.TemporaryDirectory() as folder:
-        top, left, number, bad = pathlib.Path(folder), list(lots(given.kills, given.seed)), 0, 0
+        top, made_in_all, number, bad = pathlib.Path(folder), 0, 0, 0
         begun = time.monotonic()
         code, _, said, _ = run(top / "straight", 97)
         if code:
@@ -175,7 +179,7 @@ def main():
             number += 1
             place = top / f"run-{number}"
             code, made, said, took = run(place, 97, left[: given.each])
-            left = left[len(made) :]
+            left, made_in_all = left[len(made) :], made_in_all + len(made)
             if code in (130, 143):
                 print("stopped; nothing can be said of the last run")
                 return code
@@ -187,7 +191,7 @@ def main():
             print(f"run {number}: struck {len(made)} times: {verdict}", flush=True)
             if difference is not None:
                 print("\n".join(said))
-        print(f"{given.kills} strikes, {bad} runs differ, {time.monotonic() - begun:.0f} s")
+        print(f"{made_in_all} strikes, {bad} runs differ, {time.monotonic() - begun:.0f} s")
         return bad
 
 

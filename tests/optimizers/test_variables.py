@@ -69,6 +69,18 @@ def test_two_replicas_equal_one():
     assert done.stdout.strip().endswith("same"), done.stderr[-3000:]
 
 
+def test_one_replica_alone_updates_as_without_a_strategy():
+    """A mirrored variable with one copy too: it is the copy that a kernel can update in place."""
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        weight = tf.Variable([1.0, 2.0])
+        assert variables.local(weight) is weight
+    found = []
+    tf.function(lambda: strategy.run(lambda: found.append(variables.local(weight))))()
+    assert found[0] is strategy.experimental_local_results(weight)[0]
+    assert variables.has_handle(found[0]) and not variables.has_handle(weight)
+
+
 def test_patterns_and_names_that_come_near():
     names = ["encoder/kernel", "encoder/bias", "head/kernel"]
     assert variables.found_in("kernel$", names, "groups") == [0, 2]

@@ -117,6 +117,17 @@ class Replica:
         left = iter(found[i] for i in range(len(flat)))
         return tf.nest.pack_sequence_as(tree, [None if x is None else next(left) for x in every])
 
+    def in_all(self, counts: list[tf.Tensor], exchange: bool) -> list[tf.Tensor]:
+        """The counts of the rows at hand on all replicas; about so many where none can be heard.
+
+        Gradients that flow from one replica to another (through statistics of a batch, candidates
+        that were gathered) must have been divided by the same on both. Where replicas exchange
+        nothing amid them, that does not matter.
+        """
+        if not self.shares:
+            return counts
+        return self.sum(counts) if exchange else [self.count * count for count in counts]
+
     @property
     def first_row(self) -> int:
         """The row of what `gather` gives at which this replica's own begin."""

@@ -1,0 +1,178 @@
+"""Each workload over 1, 2, 4 devices and 2 processes, in every way: as one device trains it.
+
+    python -m tests.distributed.matrix                                # all that go together
+    python -m tests.distributed.matrix --where=2,4 --first=0 --count=100  # a piece of it
+
+Every case trains 100 steps, every fourth of them on the ragged end of an epoch, and is compared
+with one device in the same mode: all weights, slots, averages and statistics. `pairs` chooses a few
+cases in which any two choices meet, for the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import pathlib
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+import layers
+from tests.distributed import worker, workloads
+from tests.distributed.workloads import distance
+from trainer import LossScale, Precision
+
+REPLICAS = {"1": 1, "2": 2, "4": 4, "workers": 2}
+
+
+class Case(NamedTuple):
+    """One way of training one workload; `clip` is the optimizer's `global_clipnorm`."""
+
+    workload: str
+    where: str
+    mode: str
+    accumulate: int
+    clip: float | None
+    precision: str
+
+    @property
+    def name(self):
+        """For people and files."""
+        return "-".join(map(str, self))
+
+    @property
+    def close(self):
+        """The largest distance from one device that is rounding.
+
+        Sums of a replica's rows are rounded to float16 by themselves: one device does the same
+        where it takes the batch in as many parts. Statistics of a whole batch cannot be had in
+        parts, and XLA rounds elsewhere when it compiles the update as well: there, a last bit of
+        float16 (1e-3 of a gradient) in each of 100 steps of 1e-2.
+        """
+        same = self.workload != "cnn" and self.mode == "graph"
+        return 1e-6 if self.precision != "float16" or self.where == "1" or same else 2e-3
+
+
+def everything():
+    """All cases there are: XLA compiles no loop around an exchange of several replicas."""
+    ways = itertools.product(
+        workloads.WORKLOADS,
+        REPLICAS,
+        ("graph", "step", "loop"),
+        (1, 2),
+        (None, 0.05),
+        ("float32", "scaled", "float16"),
+    )
+    cases = [Case(*way) for way in ways]
+    return [case for case in cases if case.mode != "loop" or REPLICAS[case.where] == 1]
+
+
+def pairs(cases):
+    """A few of the cases, in which any two choices that go together do so at least once."""
+
+    def of(case):
+        return set(itertools.combinations(enumerate(case), 2))
+
+    left, chosen = set().union(*map(of, cases)), []
+    while left:
+        best = max(cases, key=lambda case: len(of(case) & left))
+        left -= of(best)
+        chosen.append(best)
+    return chosen
+
+
+def train(case, strategy=None, parts=1):
+    """Weights and history of a case; in so many more parts, on one device without a strategy."""
+    how = {"clip": case.clip}
+    if case.workload == "cnn" and case.mode == "step":
+        # XLA compiles what lies between two exchanges, so there can be none amid it.
+        how["norm"] = lambda: layers.GroupNormalization(groups=3)
+    # Over replicas what flows back is divided by the rows of all, in parts by a part's.
+    scale = LossScale(2.0**10 / parts)
+    precision = {
+        "float32": None,
+        "scaled": Precision("float32", loss_scale=scale),
+        "float16": Precision("float16", loss_scale=scale),
+    }[case.precision]
+    _, history, found = workloads.train(
+        case.workload,
+        strategy,
+        how=how,
+        rows=56 if case.precision == "float16" else workloads.ROWS,  # the same sums by parts
+        jit={"graph": False}.get(case.mode, case.mode),
+        accumulate=case.accumulate * parts,
+        precision=precision,
+    )
+    for name, values in history.steps.items():
+        assert not name.endswith("skipped") or not values.any()
+    return found, history.steps
+
+
+def alone(case):
+    """Weights and history of one device, in the parts that `Case.close` tells of."""
+    divides = case.precision == "float16" and case.workload != "cnn"
+    return _alone(case._replace(where="1"), REPLICAS[case.where] if divides else 1)
+
+
+@functools.cache
+def _alone(case, parts):
+    return train(case, None, parts)
+
+
+def main():
+    """Trains the cases asked for; the exit code is the number of those that differ."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--where", default=",".join(REPLICAS), help="of " + ", ".join(REPLICAS))
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    parser.add_argument("--count", type=int, default=None, help="how many; all that follow")
+    given = parser.parse_args()
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    devices = [tf.config.LogicalDeviceConfiguration()] * 4
+    tf.config.set_logical_device_configuration(cpu, devices)
+    where = given.where.split(",")
+    cases = [case for case in everything() if case.where in where]
+    cases = cases[given.first :][: given.count]
+    begun, bad, furthest = time.monotonic(), 0, {}
+    with tempfile.TemporaryDirectory() as folder:
+        place = pathlib.Path(folder)
+        if remote := [case for case in cases if case.where == "workers"]:
+            of_workers(remote, place)
+        for case in cases:
+            if case.where == "workers":
+                found = dict(np.load(place / f"{case.name}-0.npz"))
+            else:
+                found, _ = train(case, mirrored(REPLICAS[case.where]))
+            far = distance(found, alone(case)[0])
+            bad += far > case.close
+            furthest[case.close] = max(far, furthest.get(case.close, 0.0))
+            print(f"{case.name}: {far:.1e}{' DIFFERS' * (far > case.close)}", flush=True)
+    for close, far in furthest.items():
+        print(f"at most {close:g} is rounding: {far:.1e} at most was seen")
+    print(f"{len(cases)} cases, {bad} differ, {time.monotonic() - begun:.0f} s")
+    return bad
+
+
+def mirrored(count):
+    """A strategy of so many logical CPUs.
+
+    One of them adds up: groups of collective operations of several sizes exclude each other within
+    a process.
+    """
+    names = [device.name for device in tf.config.list_logical_devices("CPU")[:count]]
+    return tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
+
+
+def of_workers(cases, folder):
+    """Two processes train the cases, and each leaves a file for each of them."""
+    (folder / "cases.txt").write_text("\n".join(case.name for case in cases))
+    worker.run("cases", folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
