@@ -25,7 +25,7 @@ from benchmarks import cli, quiet, tables, workloads
 
 def define_flags() -> None:
     """This command's flags."""
-    listed = "; ".join(f"{name}: {kind.title}" for name, kind in workloads.WORKLOADS.items())
+    listed = "; ".join(f"{name}: {title}" for name, (_, title) in workloads.WORKLOADS.items())
     flags.DEFINE_string("workload", "digits", f"What to train. {listed}.")
     flags.DEFINE_integer("epochs", None, "Passes over the data; by default the workload's own.")
     flags.DEFINE_integer("batch_size", None, "Rows of a step; by default the workload's own.")

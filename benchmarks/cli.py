@@ -37,7 +37,7 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
 
 def check_workload(name: str) -> bool:
     """A flag validator: `name` is a workload."""
-    return _checked(lambda: workloads.get(name))
+    return _checked(lambda: workloads.find(name))
 
 
 def check_workloads(names: Sequence[str]) -> bool:
@@ -65,9 +65,9 @@ def check_one(name: str, known: Collection[str]) -> bool:
     raise flags.ValidationError(f"{name!r} is not one of {', '.join(known)}.{hint}")
 
 
-def _checked(get: Callable[[], object]) -> bool:
+def _checked(find: Callable[[], object]) -> bool:
     try:
-        get()
+        find()
     except ValueError as error:
         raise flags.ValidationError(str(error)) from None
     return True

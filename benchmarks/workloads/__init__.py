@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks import quiet
 from benchmarks.workloads.base import ByHand, Custom, Supervised, Workload
-from benchmarks.workloads.digits import Digits
-from benchmarks.workloads.gpt import Gpt
-from benchmarks.workloads.lstm import Lstm
-from benchmarks.workloads.mnist import Mnist
-from benchmarks.workloads.mnist_cnn import MnistCnn
-from benchmarks.workloads.wide import Wide
 
-WORKLOADS: dict[str, type[Workload]] = {
-    kind.name: kind for kind in (Digits, Mnist, MnistCnn, Lstm, Gpt)
+# Name of the file -> its workload's class and title. A file is imported, TensorFlow with it, when
+# its workload is asked for: `--help` and a mistyped flag need none of them.
+WORKLOADS: dict[str, tuple[str, str]] = {
+    "digits": ("Digits", "MLP on 8x8 handwritten digits"),
+    "mnist": ("Mnist", "MLP on MNIST"),
+    "mnist_cnn": ("MnistCnn", "CNN on MNIST"),
+    "lstm": ("Lstm", "LSTM on characters"),
+    "gpt": ("Gpt", "GPT on characters"),
+    "vae": ("Vae", "VAE on 8x8 handwritten digits"),
 }
-OTHERS: dict[str, type[Workload]] = {"wide": Wide}  # of commands that train nothing else
+# Of commands that train nothing else.
+OTHERS: dict[str, tuple[str, str]] = {"wide": ("Wide", "MLP with 17 million weights")}
 
 
 def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
@@ -26,13 +30,21 @@ def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
     Raises:
         ValueError: there is none; names those that come near.
     """
-    if kind := (WORKLOADS | OTHERS).get(name):
-        workload = kind()
-        vars(workload).update(overrides or {})
-        return workload
+    kind, _ = find(name)
+    with quiet.quiet_import():
+        module = importlib.import_module(f"benchmarks.workloads.{name}")
+    workload = getattr(module, kind)()
+    vars(workload).update(overrides or {})
+    return workload
+
+
+def find(name: str) -> tuple[str, str]:
+    """The class and the title of the workload called `name`; errors as in `get`."""
+    if found := (WORKLOADS | OTHERS).get(name):
+        return found
     near = difflib.get_close_matches(name.lower(), WORKLOADS, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"workload {name!r} is not one of {', '.join(WORKLOADS)}.{hint}")
 
 
-__all__ = ["WORKLOADS", "OTHERS", "ByHand", "Custom", "Supervised", "Workload", "get"]
+__all__ = ["WORKLOADS", "OTHERS", "ByHand", "Custom", "Supervised", "Workload", "find", "get"]
