@@ -4,7 +4,7 @@ Where both files have Keras fit, speeds are compared as ratios to it, because it
 the rest on the same machine; otherwise as steps per second. Ends with exit code 1 when something
 of ours got slower.
 
-    python -m benchmarks.compare before/results.json after/results.json
+    python -m benchmarks.compare before/speed.json after/speed.json
 """
 
 from __future__ import annotations
@@ -80,15 +80,17 @@ def _changes(
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What makes the two files hard to compare: another machine, other versions or threads."""
-    found = []
-    for name in ("processor", "cores", "python"):
-        old, new = before["machine"].get(name), after["machine"].get(name)
-        if old != new:
-            found.append(f"{name}: {old} -> {new}")
-    for group in ("versions", "threads"):
-        if before.get(group) != after.get(group):
-            found.append(f"{group}: {before.get(group)} -> {after.get(group)}")
-    return found
+    found: dict[str, None] = {}  # a set that keeps its order: most workloads tell the same
+    for workload in after["workloads"].keys() & before["workloads"].keys():
+        then, now = (results.circumstances(file, workload) for file in (before, after))
+        for name in ("processor", "cores", "python"):
+            old, new = then["machine"].get(name), now["machine"].get(name)
+            if old != new:
+                found[f"{name}: {old} -> {new}"] = None
+        for group in ("versions", "threads"):
+            if then[group] != now[group]:
+                found[f"{group}: {then[group]} -> {now[group]}"] = None
+    return list(found)
 
 
 def main(argv: Sequence[str]) -> int:

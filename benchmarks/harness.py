@@ -17,10 +17,12 @@ from typing import Any, Protocol
 from benchmarks import machine, quiet, results, workloads
 
 SECONDS = 1800.0  # the longest that one command may take
-PAUSE = 1.0  # seconds at least before a timed round, until the machine rests
+PAUSE = 0.5  # seconds at least before a timed round, until the machine rests;
+LONGEST_PAUSE = 3.0  # at most: where others work, it never does
 SEARCH_STEPS = 256  # of one try of the search: two of the longest executions
 # Makes rich draw its progress bar into the log as it would on a terminal, so that it is paid for.
 TERMINAL = {"TTY_COMPATIBLE": "1", "FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "100"}
+UNABLE = "fit cannot say the step of {}, which is the task's own"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -182,7 +184,7 @@ class Field:
         moved = first % max(1, len(self.contenders))
         for contender in [*self.contenders[moved:], *self.contenders[:moved]]:
             if pause:
-                machine.settle(pause)
+                machine.settle(pause, most=LONGEST_PAUSE)
             try:
                 yield contender.name, ask(contender, do, **arguments)
             except Failed as failure:
@@ -308,12 +310,11 @@ def open_field(
 
 
 def find_best(
-    workload: str,
-    folder: pathlib.Path,
+    spec: Mapping[str, Any],
     *,
     batches: int | None,
     epochs: int,
-    grid: str = "full",
+    grid: str,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Searches Keras's best setting in a process that then ends, so that its memory is not counted.
@@ -322,8 +323,7 @@ def find_best(
         `tries`, and `settings` of the best, or `skipped` with the reason.
     """
     say("looking for Keras's best setting")
-    spec = {"workload": workload, "folder": str(folder), "peer": "fit"}
-    process = Process("search", spec, folder / "search.log")
+    process = Process("search", spec, pathlib.Path(spec["folder"]) / "search.log")
     try:
         ask(process, "load")
         ask(process, "start")
@@ -342,11 +342,8 @@ def measure(
     steps: int | None = None,
     data_dir: str | None = None,
     seed: int = 0,
-    specs: Mapping[str, Mapping[str, Any]] | None = None,
-    reference: str = results.REFERENCE,
-    long: bool = False,
-    together: bool = False,
     say: Callable[[str], None] = lambda text: None,
+    **how: Any,
 ) -> dict[str, Any]:
     """Measures one workload.
 
@@ -357,11 +354,8 @@ def measure(
         steps: of a round, about; None for the workload's own number.
         data_dir: where the workload's data is looked for.
         seed: of the initial weights, which all contenders share.
-        specs: contender -> `{"peer": ..., "settings": ...}` for those that are not plain peers.
-        reference: the contender that the others' speeds are divided by.
-        long: whether rounds stand for a long run, so that contenders plan before them.
-        together: whether contenders share a process, see `Seat`.
         say: is told what happens, a line at a time.
+        how: further arguments of `compete`.
 
     Returns:
         The record that `results` knows; a workload that cannot run has `skipped` with the reason.
@@ -376,26 +370,88 @@ def measure(
             return {"title": workload.title, "skipped": str(failure)}
         finally:
             helper.close()
-        batches, epochs, exact = round_size(
-            rows, workload.batch_size, steps or workload.round_steps
+        steps = steps or workload.round_steps
+        return compete(
+            workload, folder, rows, contenders, rounds=rounds, steps=steps, say=say, **how
         )
-        chosen = {c: {"peer": c, **(specs or {}).get(c, {})} for c in contenders}
-        record: dict[str, Any] = {
-            "title": workload.title,
-            "batch_size": workload.batch_size,
-            "steps_per_round": exact,
-        }
-        if "fit_best" in chosen and "settings" not in chosen["fit_best"]:
-            part = round_size(rows, workload.batch_size, min(exact, SEARCH_STEPS))
-            found = find_best(name, folder, batches=part[0], epochs=part[1], say=say)
-            record["search"] = found.get("tries", found.get("skipped"))
-            if "settings" in found:
-                chosen["fit_best"]["settings"] = found["settings"]
-        with open_field(name, folder, chosen, say, together=together) as field:
-            start(field)
-            if long:
-                plan(field, batches)
-            race(field, rounds=rounds, batches=batches, epochs=epochs, steps=exact)
-            finish(field)
-        record["contenders"] = {c: field.records[c] for c in contenders}
-        return results.summarise(record, reference)
+
+
+def compete(
+    workload: workloads.Workload,
+    folder: pathlib.Path,
+    rows: int,
+    contenders: Sequence[str],
+    *,
+    rounds: int,
+    steps: int,
+    specs: Mapping[str, Mapping[str, Any]] | None = None,
+    reference: str | None = None,
+    grid: str = "full",
+    long: bool = False,
+    together: bool = False,
+    between: Callable[[Field], None] = lambda field: None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Lets contenders train a workload whose data and initial weights are in `folder`.
+
+    Args:
+        workload: the job.
+        folder: see `child.prepare`; takes the logs.
+        rows: of the training data.
+        contenders: names, in the order in which they take turns.
+        rounds: timed rounds.
+        steps: of a round, about.
+        specs: contender -> `{"peer": ..., "settings": ..., "overrides": ...}` where it is not a
+            plain peer.
+        reference: the contender that the others' speeds are divided by; by default what
+            `results.reference` says of those that can do the work.
+        grid: of the search for Keras's best setting, see `KerasFit.search`.
+        long: whether rounds stand for a long run, so that contenders plan before them.
+        together: whether contenders share a process, see `Seat`.
+        between: is called after each has made its first step, before anything is timed.
+        say: is told what happens, a line at a time.
+
+    Returns:
+        The record that `results` knows.
+    """
+    batches, epochs, exact = round_size(rows, workload.batch_size, steps)
+    chosen = {c: {"peer": c, **(specs or {}).get(c, {})} for c in contenders}
+    left_out = {
+        c: UNABLE.format(workload.name)
+        for c, spec in chosen.items()
+        if not can(spec["peer"], workload)
+    }
+    able = {c: spec for c, spec in chosen.items() if c not in left_out}
+    if left_out:
+        say(f"left out: {', '.join(left_out)}: {UNABLE.format(workload.name)}")
+    record: dict[str, Any] = {
+        "title": workload.title,
+        "batch_size": workload.batch_size,
+        "steps_per_round": exact,
+    }
+    if "fit_best" in able and "settings" not in able["fit_best"]:
+        part = round_size(rows, workload.batch_size, min(exact, SEARCH_STEPS))
+        spec = {"workload": workload.name, "folder": str(folder), **able["fit_best"]}
+        found = find_best(spec, batches=part[0], epochs=part[1], grid=grid, say=say)
+        record["search"] = found.get("tries", [])
+        if "settings" in found:
+            able["fit_best"]["settings"] = found["settings"]
+        else:
+            left_out["fit_best"] = found["skipped"]
+            del able["fit_best"]
+    with open_field(workload.name, folder, able, say, together=together) as field:
+        start(field)
+        between(field)
+        if long:
+            plan(field, batches)
+        race(field, rounds=rounds, batches=batches, epochs=epochs, steps=exact)
+        finish(field)
+    record["contenders"] = {
+        c: {"skipped": left_out[c]} if c in left_out else field.records[c] for c in contenders
+    }
+    return results.summarise(record, reference or results.reference(able))
+
+
+def can(peer: str, workload: workloads.Workload) -> bool:
+    """Whether a peer can do a workload's work: `fit` cannot say every step, ours can."""
+    return peer.startswith("ours") or peer in workload.peers

@@ -6,45 +6,43 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import results
 from benchmarks.tables import label
 
 OURS = "#1f6fb4"
 OTHERS = "#b9c0c8"
 INK = "#30363d"
 
-# What is drawn: heading, the entry's key, how a number reads.
-COLUMNS = (
-    ("speed against Keras fit", "ratio", "{:.2f}x"),
-    ("seconds to the first step", "first_step_seconds", "{:.1f} s"),
-    ("peak memory", "peak_mb", "{:,.0f} MB"),
-)
+GRID = "#e5e8eb"
+# A contender's colour and mark, for pictures that have several in one panel.
+MARKS = {
+    "ours": (OURS, "o"),
+    "ours_bare": ("#7db3e0", "o"),
+    "fit": ("#57606a", "s"),
+    "fit_best": ("#d9822b", "D"),
+    "orbit": ("#8250df", "^"),
+    "hand": ("#2da44e", "v"),
+}
 
 
 def draw(
     measured: Mapping[str, Any],
     path: str | pathlib.Path,
-    columns: Sequence[tuple[str, str, str]] = COLUMNS,
+    columns: Sequence[tuple[str, str, str]],
 ) -> None:
     """Draws one row of bars per workload into a PNG file.
 
     Args:
         measured: see `speed.measure`.
         path: of the file.
-        columns: what is drawn, as `COLUMNS` has it.
+        columns: what is drawn: heading, the entry's key, how a number reads.
 
     Raises:
         ImportError: matplotlib is missing; says how to get it.
         ValueError: nothing was measured.
     """
     pyplot = load_pyplot()
-    drawn = {
-        name: {k: v for k, v in record["contenders"].items() if v.get("rounds")}
-        for name, record in measured["workloads"].items()
-        if "contenders" in record
-    }
-    drawn = {name: entries for name, entries in drawn.items() if entries}
-    if not drawn:
-        raise ValueError("no workload was measured, so there is nothing to draw.")
+    drawn = entries_of(measured)
     heights = [len(entries) for entries in drawn.values()]
     figure, axes = pyplot.subplots(
         len(drawn),
@@ -75,18 +73,111 @@ def draw(
         )
         for axis in row[1:]:
             axis.set_yticklabels([])
-    machine = measured["machine"]
-    figure.supxlabel(
-        f"{machine['processor']}, {machine['cores']} cores; TensorFlow "
-        f"{measured.get('versions', {}).get('tensorflow', '?')}; {machine['date'][:10]}. Median of "
-        "interleaved rounds; whiskers: slowest and fastest round.",
-        fontsize=8,
-        color="#6b7280",
-        x=0.01,
-        ha="left",
-    )
+    _foot(figure, measured, list(drawn))
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
+
+
+def dots(measured: Mapping[str, Any], path: str | pathlib.Path) -> None:
+    """Draws many workloads at a glance: a row each, a mark for each contender, on log scales.
+
+    Args:
+        measured: see `speed.measure`.
+        path: of the PNG file.
+
+    Raises:
+        ImportError: matplotlib is missing; says how to get it.
+        ValueError: nothing was measured.
+    """
+    pyplot = load_pyplot()
+    drawn = entries_of(measured)
+    columns = (
+        ("speed, as a multiple of the reference's", "ratio", (1, 2, 5, 10, 20)),
+        ("seconds to the first step", "first_step_seconds", (0.2, 0.5, 1, 2, 5, 10, 20, 50)),
+        ("peak memory, MB", "peak_mb", (500, 1000, 2000, 4000, 8000)),
+    )
+    figure, axes = pyplot.subplots(
+        1,
+        len(columns),
+        figsize=(13, 1.6 + 0.42 * len(drawn)),
+        sharey=True,
+        layout="constrained",
+        gridspec_kw={"width_ratios": [1.6, 1, 1]},
+    )
+    names = list(drawn)
+    shown = dict.fromkeys(c for entries in drawn.values() for c in entries)
+    for axis, (heading, key, ticks) in zip(axes, columns, strict=True):
+        for number, contender in enumerate(shown):
+            colour, mark = MARKS.get(contender, (OTHERS, "o"))
+            shift = (number - (len(shown) - 1) / 2) * 0.13
+            for row, name in enumerate(names):
+                value = drawn[name].get(contender, {}).get(key)
+                if value is None:
+                    continue
+                if isinstance(value, Mapping):
+                    ends = [value["low"], value["high"]]
+                    axis.plot(ends, [row + shift] * 2, color=colour, linewidth=1.2, alpha=0.6)
+                axis.plot(
+                    _middle(value), row + shift, mark, color=colour, markersize=6, linestyle="none"
+                )
+        log_ticks(axis, "x", ticks)
+        axis.set_title(heading, loc="left", fontsize=11, color=INK)
+        axis.tick_params(length=0, colors=INK)
+        axis.grid(axis="x", color=GRID)
+        axis.set_axisbelow(True)
+        axis.spines[["top", "right", "left", "bottom"]].set_visible(False)
+        for edge in range(len(names) - 1):
+            axis.axhline(edge + 0.5, color=GRID, linewidth=0.8)
+    axes[0].axvline(1, color=INK, linewidth=1)
+    references = [measured["workloads"][name]["reference"] for name in names]
+    axes[0].set_yticks(
+        range(len(names)),
+        [f"{name}\nagainst {label(base)}" for name, base in zip(names, references, strict=True)],
+        fontsize=8.5,
+    )
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    figure.legend(
+        handles=[
+            pyplot.Line2D([], [], color=MARKS[c][0], marker=MARKS[c][1], linestyle="none")
+            for c in shown
+            if c in MARKS
+        ],
+        labels=[label(c) for c in shown if c in MARKS],
+        loc="outside upper left",
+        ncols=len(shown),
+        frameon=False,
+        fontsize=9,
+    )
+    _foot(figure, measured, names)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def entries_of(measured: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Workload -> contender -> entry, of all that was timed.
+
+    Raises:
+        ValueError: that is nothing.
+    """
+    drawn = {
+        name: {k: v for k, v in record["contenders"].items() if v.get("rounds")}
+        for name, record in measured["workloads"].items()
+        if "contenders" in record
+    }
+    drawn = {name: entries for name, entries in drawn.items() if entries}
+    if not drawn:
+        raise ValueError("no workload was measured, so there is nothing to draw.")
+    return drawn
+
+
+def log_ticks(axis: Any, which: str, ticks: Sequence[float]) -> None:
+    """A log scale whose ticks read as plain numbers; those that lie within the data are shown."""
+    line = axis.xaxis if which == "x" else axis.yaxis
+    (axis.set_xscale if which == "x" else axis.set_yscale)("log")
+    low, high = axis.get_xlim() if which == "x" else axis.get_ylim()
+    line.set_ticks([t for t in ticks if low <= t <= high])
+    line.set_major_formatter(lambda value, _: f"{value:,.10g}")
+    line.set_minor_locator(load_pyplot().NullLocator())
 
 
 def load_pyplot() -> Any:
@@ -105,6 +196,22 @@ def load_pyplot() -> Any:
     from matplotlib import pyplot
 
     return pyplot
+
+
+def _foot(figure: Any, measured: Mapping[str, Any], names: Sequence[str]) -> None:
+    """The machine, the version and the day, in small print."""
+    found = [results.circumstances(measured, name) for name in names]
+    machine, versions = found[-1]["machine"], found[-1]["versions"] or {}
+    days = sorted({each["machine"]["date"][:10] for each in found})
+    figure.supxlabel(
+        f"{machine['processor']}, {machine['cores']} cores; TensorFlow "
+        f"{versions.get('tensorflow', '?')}; {' to '.join(days[:1] + days[1:][-1:])}. Median of "
+        "interleaved rounds; lines: slowest and fastest round.",
+        fontsize=8,
+        color="#6b7280",
+        x=0.01,
+        ha="left",
+    )
 
 
 def _bars(axis: Any, entries: Mapping[str, Any], key: str, form: str) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 import pathlib
 import statistics
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 FORMAT = 1
@@ -16,6 +16,12 @@ REFERENCE = "fit"
 def reference(contenders: Collection[str]) -> str:
     """Whom the others are held against: Keras `fit`, or the hand-written loop where it cannot."""
     return REFERENCE if REFERENCE in contenders else "hand"
+
+
+def circumstances(measured: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Machine, versions and threads of a workload: its own, or those of the whole file."""
+    own = measured["workloads"].get(name, {})
+    return {key: own.get(key, measured.get(key)) for key in ("machine", "versions", "threads")}
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -70,6 +76,31 @@ def save(path: str | pathlib.Path, measured: dict[str, Any]) -> None:
     pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
 
 
+def update(
+    path: str | pathlib.Path, name: str, record: Mapping[str, Any], order: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Puts a workload's record into a file, beside the others that it has.
+
+    So the pieces of a long measurement can be run apart and make one file together.
+
+    Args:
+        path: of the file; it and its folder are made where they are missing.
+        name: of the workload.
+        record: what was measured.
+        order: of the workloads in the file; those it does not name come last.
+
+    Returns:
+        All that the file now has.
+    """
+    measured = load(path) if pathlib.Path(path).exists() else {}
+    found = {**measured.get("workloads", {}), name: dict(record)}
+    ranks = {known: rank for rank, known in enumerate(order)}
+    found = dict(sorted(found.items(), key=lambda item: ranks.get(item[0], len(ranks))))
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    save(path, {**measured, "workloads": found})
+    return load(path)
+
+
 def load(path: str | pathlib.Path) -> dict[str, Any]:
     """Reads results.
 
@@ -80,7 +111,7 @@ def load(path: str | pathlib.Path) -> dict[str, Any]:
         measured = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"{path} is not JSON ({error}); give the results.json of a benchmark."
+            f"{path} is not JSON ({error}); give the JSON file of a benchmark."
         ) from None
     if not isinstance(measured, dict) or measured.get("format") != FORMAT:
         found = measured.get("format") if isinstance(measured, dict) else None

@@ -57,51 +57,39 @@ def compare(
         A record as `harness.measure` makes it; contenders have `difference`, the largest
         difference of any weight to the reference's after one step and after the further ones.
     """
+    differences: dict[str, list[float]] = {}
+    reference = results.reference([c for c in contenders if harness.can(c, workload)])
     with tempfile.TemporaryDirectory(prefix=f"benchmark-{workload.name}-") as place:
         folder = pathlib.Path(place)
         child.prepare(workload, data, folder, seed)
-        size = epochs * -(-len(data.x_train) // workload.batch_size) // (rounds + 1)
-        tries: list[dict[str, Any]] = []
-        batches, round_epochs, steps = harness.round_size(
-            len(data.x_train), workload.batch_size, max(1, size)
-        )
-        specs: dict[str, dict[str, Any]] = {
-            name: {"peer": name, "overrides": dict(overrides)} for name in contenders
-        }
-        if "fit_best" in specs:
-            part = harness.round_size(
-                len(data.x_train), workload.batch_size, min(steps, harness.SEARCH_STEPS)
-            )
-            found = harness.find_best(
-                workload.name, folder, batches=part[0], epochs=part[1], grid="short", say=say
-            )
-            specs["fit_best"]["settings"] = found.get("settings")
-            tries = found.get("tries", [])
-        with harness.open_field(workload.name, folder, specs, say) as field:
-            harness.start(field)
+
+        def part(field: harness.Field) -> None:
+            """Compares the weights after the first step, and after more."""
             first = _weights(field, folder)
             for _ in field.each("train", batches=PARITY_BATCHES, epochs=1):
                 pass
-            then = _weights(field, folder)
-            harness.plan(field, batches)  # as Keras's best setting was looked for
-            harness.race(field, rounds=rounds, batches=batches, epochs=round_epochs, steps=steps)
-            harness.finish(field)
-        reference = results.reference(contenders)
-        for name in first:
-            if reference in first and name != reference:
-                field.records[name]["difference"] = [
-                    largest_difference(after[name], after[reference])
-                    for after in (first, then)
-                    if name in after and reference in after
-                ]
-    record = {
-        "title": workload.title,
-        "batch_size": workload.batch_size,
-        "steps_per_round": steps,
-        "search": tries,
-        "contenders": {name: field.records[name] for name in contenders},
-    }
-    return results.summarise(record, reference)
+            for now in (first, _weights(field, folder)):
+                for name in now.keys() - {reference} if reference in now else ():
+                    differing = largest_difference(now[name], now[reference])
+                    differences.setdefault(name, []).append(differing)
+
+        rows = len(data.x_train)
+        record = harness.compete(
+            workload,
+            folder,
+            rows,
+            contenders,
+            rounds=rounds,
+            steps=max(1, epochs * -(-rows // workload.batch_size) // (rounds + 1)),
+            specs={name: {"overrides": dict(overrides)} for name in contenders},
+            grid="short",
+            long=True,  # ours plans, as Keras's best setting is looked for
+            between=part,
+            say=say,
+        )
+    for name, found in differences.items():
+        record["contenders"][name]["difference"] = found
+    return record
 
 
 def _weights(field: harness.Field, folder: pathlib.Path) -> dict[str, list[np.ndarray]]:
@@ -130,10 +118,8 @@ def show(out: rich.console.Console, record: Mapping[str, Any]) -> None:
         if any(cells):
             made.add_row(heading, *cells)
     out.print(made)
-    for name, entry in record["contenders"].items():
-        for kind in ("skipped", "note"):
-            if kind in entry:
-                out.print(f"{tables.label(name)}: {rich.markup.escape(str(entry[kind]))}")
+    for line in tables.remarks(record["contenders"]):
+        out.print(rich.markup.escape(line))
     settings = record["contenders"].get("fit_best", {}).get("settings")
     if settings:
         tried = len(record.get("search", []))

@@ -2,34 +2,49 @@
 
 Every contender trains the same model from the same weights on the same batches, in a process of
 its own; timed rounds take turns (A B C, B C A, ...) while all others sleep. Prints a table per
-workload and writes results.json and results.png.
+workload and puts it into speed.json beside those that the file has, so that workloads can be
+measured apart; speed.png draws all of them. A run that was cut short goes on with --keep_hours.
 
-    python -m benchmarks.speed --workloads=mnist,mnist_cnn --rounds=5 --out=results
+    python -m benchmarks.speed --workloads=mnist,gpt --rounds=5 --out=benchmarks/results
 """
 
 from __future__ import annotations
 
+import datetime
 import functools
 import pathlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags, logging
 
 from benchmarks import cli, harness, machine, peers, plot, results, tables, workloads
 
+CONTENDERS = ("ours", "fit", "fit_best", "orbit", "hand")
+
 
 def define_flags() -> None:
     """This command's flags."""
     flags.DEFINE_list("workloads", list(workloads.WORKLOADS), "What to train.")
-    flags.DEFINE_list("contenders", list(peers.PEERS), "Who trains, in the order of their turns.")
+    flags.DEFINE_list(
+        "contenders",
+        list(CONTENDERS),
+        f"Who trains, in the order of their turns, of {', '.join(peers.PEERS)}.",
+    )
     flags.DEFINE_integer("rounds", 5, "Timed rounds of each contender.", lower_bound=1)
     flags.DEFINE_integer(
         "steps", None, "Steps of a round, about; by default each workload's own.", lower_bound=1
     )
     flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
     flags.DEFINE_integer("seed", 0, "Of the initial weights.")
-    flags.DEFINE_string("out", "results", "Folder for results.json and results.png.")
+    flags.DEFINE_string("out", "results", "Folder for speed.json and speed.png.")
+    flags.DEFINE_float(
+        "keep_hours",
+        0.0,
+        "Workloads that the file has measured within so many hours are not measured again.",
+        lower_bound=0.0,
+    )
     flags.register_validator("workloads", cli.check_workloads)
     flags.register_validator("contenders", cli.check_contenders)
 
@@ -38,77 +53,85 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     given = flags.FLAGS
     out = tables.console()
-    measured = measure(
-        given.workloads,
-        given.contenders,
-        rounds=given.rounds,
-        steps=given.steps,
-        data_dir=given.data_dir,
-        seed=given.seed,
-        done=lambda name, record: tables.show_workload(out, name, record),
-    )
-    tables.show_machine(out, measured)
-    write(measured, pathlib.Path(given.out))
+    path = pathlib.Path(given.out) / "speed.json"
+    for name in given.workloads:
+        if age(path, name) < given.keep_hours:
+            logging.info("%s: kept, %.1f hours old", name, age(path, name))
+            continue
+        record = measure(
+            name,
+            given.contenders,
+            rounds=given.rounds,
+            steps=given.steps,
+            data_dir=given.data_dir,
+            seed=given.seed,
+        )
+        results.update(path, name, record, order=list(workloads.WORKLOADS))
+        tables.show_workload(out, name, record)
+    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
+    draw(path)
     return 0
 
 
+def age(path: pathlib.Path, name: str) -> float:
+    """Hours since a workload was measured with success; infinite where it never was."""
+    record = results.load(path)["workloads"].get(name, {}) if path.exists() else {}
+    if "contenders" not in record:
+        return float("inf")
+    then = datetime.datetime.fromisoformat(record["machine"]["date"])
+    return (datetime.datetime.now(datetime.timezone.utc) - then).total_seconds() / 3600
+
+
 def measure(
-    names: Sequence[str],
+    name: str,
     contenders: Sequence[str],
     *,
     rounds: int,
     steps: int | None = None,
     data_dir: str | None = None,
     seed: int = 0,
-    done: Callable[[str, dict[str, Any]], None] = lambda name, record: None,
 ) -> dict[str, Any]:
-    """Measures several workloads, one after the other.
+    """Measures a workload.
 
     Args:
-        names: of the workloads.
-        contenders: see `harness.measure`, as `rounds`, `steps`, `data_dir` and `seed`.
+        name: of the workload.
+        contenders: see `harness.measure`, as `rounds`, `data_dir` and `seed`.
         rounds: timed rounds of each contender.
-        steps: of a round, about; None: each workload's own, which stand for a long run.
+        steps: of a round, about; None: the workload's own, which stand for a long run.
         data_dir: where data is looked for.
         seed: of the initial weights.
-        done: is told each workload's record as soon as it is there.
+
+    Returns:
+        The record of `harness.measure`, with `machine`, `versions`, `threads` and the `seconds`
+        that measuring took.
     """
-    measured: dict[str, Any] = {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
-        "rounds": rounds,
-        "workloads": {},
-    }
-    for name in names:
-        record = harness.measure(
-            name,
-            contenders,
-            rounds=rounds,
-            steps=steps,
-            data_dir=data_dir,
-            seed=seed,
-            long=steps is None,
-            say=functools.partial(logging.info, "%s: %s", name),
-        )
-        for entry in record.get("contenders", {}).values():
-            measured["threads"] = entry.pop("threads", measured.get("threads"))
-            entry.pop("versions", None)
-        measured["workloads"][name] = record
-        done(name, record)
-    return measured
+    begun = time.monotonic()
+    facts: dict[str, Any] = {"machine": machine.facts(), "versions": machine.versions()}
+    record = harness.measure(
+        name,
+        contenders,
+        rounds=rounds,
+        steps=steps,
+        data_dir=data_dir,
+        seed=seed,
+        long=steps is None,
+        say=functools.partial(logging.info, "%s: %s", name),
+    )
+    for entry in record.get("contenders", {}).values():
+        facts["threads"] = entry.pop("threads", facts.get("threads"))
+        entry.pop("versions", None)
+    return {**record, **facts, "seconds": time.monotonic() - begun}
 
 
-def write(measured: dict[str, Any], folder: pathlib.Path) -> None:
-    """Writes results.json and, where matplotlib is there, results.png."""
-    folder.mkdir(parents=True, exist_ok=True)
-    results.save(folder / "results.json", measured)
-    logging.info("written: %s", folder / "results.json")
+def draw(path: pathlib.Path) -> None:
+    """Draws all that a file has, where matplotlib is there."""
+    picture = path.with_suffix(".png")
     try:
-        plot.draw(measured, folder / "results.png")
+        plot.dots(results.load(path), picture)
     except (ImportError, ValueError) as error:
         logging.warning("no picture: %s", error)
     else:
-        logging.info("written: %s", folder / "results.png")
+        logging.info("written: %s", picture)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import rich.table
 
 from benchmarks.peers import LABELS
 
+TESTED = 2  # values of the test split in a table, at most
 PIPE_WIDTH = 120  # columns, where no terminal says how wide it is
 
 
@@ -45,55 +46,67 @@ def label(name: str) -> str:
     return LABELS.get(name, name)
 
 
-def show_workload(
-    out: rich.console.Console, name: str, record: Mapping[str, Any], *, reference: str = "fit"
-) -> None:
+def show_workload(out: rich.console.Console, name: str, record: Mapping[str, Any]) -> None:
     """One workload's table, and under it what a reader must know of it."""
     if "skipped" in record:
         out.print(f"[bold]{name}[/]: left out. {rich.markup.escape(record['skipped'])}\n")
         return
+    contenders = record["contenders"]
+    tested = list(dict.fromkeys(key for e in contenders.values() for key in e.get("test", {})))
     made = table(
         f"{name}: {record['title']}, batch {record['batch_size']}, "
         f"rounds of {record['steps_per_round']} steps",
         "",
         "steps/s",
-        f"x {label(reference)}",
+        f"x {label(record['reference'])}",
         "low .. high",
         "first step",
         "peak memory",
-        "test loss",
-        "accuracy",
+        *(f"test {key}" for key in tested[:TESTED]),
     )
-    contenders = record["contenders"]
     for contender, entry in contenders.items():
         if "steps_per_second" in entry:
-            made.add_row(*_row(contender, entry), style="bold" if contender == "ours" else None)
+            cells = _row(contender, entry, tested[:TESTED])
+            made.add_row(*cells, style="bold" if contender == "ours" else None)
     out.print(made)
-    for contender, entry in contenders.items():
-        for kind in ("skipped", "note"):
-            if kind in entry:
-                out.print(f"  {label(contender)}: {rich.markup.escape(str(entry[kind]))}")
+    for line in remarks(contenders):
+        out.print(f"  {rich.markup.escape(line)}")
     best = contenders.get("fit_best", {}).get("settings")
     if best:
-        out.print(f"  Keras's best setting here: {keras_setting(best)}")
+        tried = sum("steps_per_second" in entry for entry in record.get("search", []))
+        out.print(f"  Keras's best setting of {tried} tried: {keras_setting(best)}")
     compiled = contenders.get("ours", {}).get("settings", {}).get("compiled", {}).get("train")
     if compiled:
         out.print(f"  ours compiled as: {compiled}")
     out.print()
 
 
-def _row(contender: str, entry: Mapping[str, Any]) -> list[str]:
+def remarks(contenders: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Who was left out and what is odd, a line for each reason."""
+    said: dict[str, list[str]] = {}
+    for contender, entry in contenders.items():
+        for kind in ("skipped", "note"):
+            if kind in entry:
+                said.setdefault(str(entry[kind]).strip(), []).append(label(contender))
+    return [f"{'; '.join(who)}: {what}" for what, who in said.items()]
+
+
+def _row(contender: str, entry: Mapping[str, Any], tested: Sequence[str]) -> list[str]:
     test = entry.get("test", {})
     return [
         label(contender),
-        f"{entry['steps_per_second']['median']:,.0f}",
+        speed(entry["steps_per_second"]["median"]),
         f"{entry['ratio']['median']:.2f}" if "ratio" in entry else "",
         interval(entry["ratio"], ".2f") if "ratio" in entry else "",
         f"{entry['first_step_seconds']:.1f} s",
         f"{entry['peak_mb']:,.0f} MB" if "peak_mb" in entry else "",
-        f"{test['loss']:.4f}" if test.get("loss") is not None else "",
-        f"{test['accuracy']:.4f}" if test.get("accuracy") is not None else "",
+        *(f"{test[key]:.4f}" if test.get(key) is not None else "" for key in tested),
     ]
+
+
+def speed(steps: float) -> str:
+    """Steps per second, with three digits or more."""
+    return f"{steps:,.0f}" if steps >= 100 else f"{steps:.3g}"
 
 
 def interval(values: Mapping[str, float], form: str) -> str:

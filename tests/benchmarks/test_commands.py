@@ -64,21 +64,31 @@ def test_the_main_job(run_module, tmp_path):
     assert "\x1b" not in done.stdout and "cuda" not in done.stderr.lower()
 
 
-def test_speed_writes_what_it_measured(tmp_path, monkeypatch):
-    def measure(name, contenders, **arguments):
+def test_speed_is_measured_in_pieces(tmp_path, monkeypatch):
+    """Each workload's record comes with its circumstances, and joins those of the file."""
+
+    def measured(name, contenders, **arguments):
         arguments["say"]("warm")
         entry = {"rounds": [1.0, 2.0], "first_loss": 1.0, "first_step_seconds": 1.0}
         known = {"threads": {"intra_op": 0}, "versions": {}}
         record = {"title": name, "batch_size": 1, "steps_per_round": arguments["steps"]}
         return results.summarise({**record, "contenders": {c: entry | known for c in contenders}})
 
-    monkeypatch.setattr(harness, "measure", measure)
-    seen = []
-    measured = speed.measure(
-        ["digits", "gpt"], ["fit"], rounds=2, steps=3, done=lambda name, record: seen.append(name)
-    )
-    assert seen == ["digits", "gpt"] and measured["threads"] == {"intra_op": 0}
-    assert measured["machine"]["cores"] and measured["versions"]["tensorflow"]
-    speed.write(measured, tmp_path / "new")
-    assert results.load(tmp_path / "new" / "results.json")["workloads"] == measured["workloads"]
-    assert (tmp_path / "new" / "results.png").stat().st_size > 1000
+    monkeypatch.setattr(harness, "measure", measured)
+    path = tmp_path / "new" / "speed.json"
+    for name in ("gpt", "digits", "gpt"):
+        assert speed.age(path, name) == float("inf") or name == "gpt"
+        record = speed.measure(name, ["fit"], rounds=2, steps=3)
+        assert record["threads"] == {"intra_op": 0} and record["versions"]["tensorflow"]
+        assert record["machine"]["cores"] and record["seconds"] >= 0
+        kept = results.update(path, name, record, order=["digits", "gpt"])
+        assert kept["workloads"][name] == record
+    assert list(kept["workloads"]) == ["digits", "gpt"]
+    assert 0 <= speed.age(path, "gpt") < 0.01
+    speed.draw(path)
+    assert path.with_suffix(".png").stat().st_size > 1000
+
+
+def test_what_could_not_be_measured_is_not_kept(tmp_path):
+    results.update(tmp_path / "speed.json", "mnist", {"title": "t", "skipped": "no data"})
+    assert speed.age(tmp_path / "speed.json", "mnist") == float("inf")

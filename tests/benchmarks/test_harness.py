@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import harness, machine, results
+from benchmarks import harness, machine, results, workloads
 
 
 class Fake:
@@ -92,6 +92,46 @@ def test_who_fails_leaves_and_the_others_go_on(command):
     assert field.records["b"]["rounds"] == [1, 1]
     assert "a is left out: it broke" in said
     assert sum(name == "a" and do == command for name, do in journal) == 1
+
+
+class Own(workloads.Custom):
+    """A step that fit cannot say."""
+
+    name, title, batch_size = "own", "a step of its own", 10
+
+
+def test_what_fit_cannot_say_is_measured_without_it(tmp_path, monkeypatch):
+    """It is told in one line, without a process; the hand-written loop is the base."""
+    journal, said = [], []
+    monkeypatch.setattr(harness, "Process", lambda name, *_: Fake(name, [9, 1, 2], journal))
+    seen = []
+    record = harness.compete(
+        Own(),
+        tmp_path,
+        100,
+        ["ours", "fit", "fit_best", "hand"],
+        rounds=2,
+        steps=10,
+        between=lambda field: seen.extend(c.name for c in field.contenders),
+        say=said.append,
+    )
+    assert {name for name, _ in journal} == {"ours", "hand"} and seen == ["ours", "hand"]
+    assert list(record["contenders"]) == ["ours", "fit", "fit_best", "hand"]
+    assert record["reference"] == "hand" and record["contenders"]["ours"]["ratio"]["median"] == 1.0
+    (line,) = (line for line in said if "fit cannot say the step of own" in line)
+    assert line.startswith("left out: fit, fit_best:")
+    assert "fit cannot say" in record["contenders"]["fit_best"]["skipped"]
+
+
+def test_a_search_that_fails_leaves_its_contender_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        harness, "Process", lambda name, *_: Fake(name, [9, 1], [], "start" * (name == "search"))
+    )
+    record = harness.compete(
+        workloads.get("digits"), tmp_path, 320, ["fit", "fit_best"], rounds=1, steps=10, say=print
+    )
+    assert record["contenders"]["fit_best"] == {"skipped": "it broke\nwith a long log"}
+    assert record["contenders"]["fit"]["rounds"] == [1]
 
 
 def test_a_race_becomes_a_summary(tmp_path):

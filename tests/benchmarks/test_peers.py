@@ -73,6 +73,15 @@ def test_the_search_keeps_the_best(digits, monkeypatch):
     assert peer.settings == {"input": "tf.data", "steps_per_execution": 32, "jit_compile": False}
 
 
+def test_the_search_ends_in_time(digits, monkeypatch):
+    peer = peers.get("fit")(*digits, {})
+    monkeypatch.setattr(peer, "_try", lambda setting, batches, epochs: 1.0)
+    monkeypatch.setattr(keras_fit, "SEARCH_SECONDS", -1.0)
+    first, *others = peer.search(2, 1)
+    assert first["steps_per_second"] == 1.0 and peer.settings["input"] == first["input"]
+    assert len(others) == 11 and all("were over" in entry["skipped"] for entry in others)
+
+
 def test_hopeless_settings_are_skipped_with_a_reason():
     setting = {"input": "arrays", "steps_per_execution": 1}
     tries = [
@@ -82,7 +91,7 @@ def test_hopeless_settings_are_skipped_with_a_reason():
     later = {"input": "arrays", "steps_per_execution": 32, "jit_compile": True}
     assert "6.0 times slower" in keras_fit._hopeless(tries, later)
     assert keras_fit._hopeless(tries, {**later, "jit_compile": False}) is None
-    assert keras_fit._hopeless(tries, {**later, "input": "tf.data"}) is None
+    assert "6.0 times slower" in keras_fit._hopeless(tries, {**later, "input": "tf.data"})
     tries[1]["steps_per_second"] = 40.0
     assert keras_fit._hopeless(tries, later) is None
 

@@ -86,11 +86,37 @@ def test_table_of_the_main_job(measured):
     assert "Orbit is not installed [why]" in shown
 
 
-def test_picture(measured, tmp_path):
-    plot.draw(measured, tmp_path / "r.png")
+COLUMNS = (("speed", "ratio", "{:.2f}x"), ("memory", "peak_mb", "{:,.0f} MB"))
+
+
+@pytest.mark.parametrize(
+    "draw", [plot.dots, lambda measured, path: plot.draw(measured, path, COLUMNS)]
+)
+def test_picture(measured, tmp_path, draw):
+    draw(measured, tmp_path / "r.png")
     pixels = matplotlib.image.imread(tmp_path / "r.png")
     assert pixels.shape[0] > 200 and pixels.shape[1] > 1000
     blue = (pixels[..., 2] > pixels[..., 0] + 0.3).mean()
-    assert 0.01 < blue < 0.5  # the bars of ours
+    assert 1e-4 < blue < 0.5  # bars or marks of ours
     with pytest.raises(ValueError, match="nothing to draw"):
-        plot.draw({**measured, "workloads": {}}, tmp_path / "r.png")
+        draw({**measured, "workloads": {}}, tmp_path / "r.png")
+
+
+def test_who_is_left_out_for_one_reason_is_told_in_one_line():
+    entry = {"skipped": "fit cannot say it"}
+    found = tables.remarks({"fit": entry, "fit_best": entry, "orbit": {"skipped": "no Orbit"}})
+    assert found == [
+        "Keras fit; Keras fit, best setting: fit cannot say it",
+        "Orbit: no Orbit",
+    ]
+
+
+def test_a_workload_is_held_against_its_own_reference(measured):
+    """Where fit cannot say the step, the table and the picture name the hand-written loop."""
+    record = measured["workloads"]["w"]
+    contenders = {"ours": record["contenders"]["ours"], "hand": record["contenders"]["fit"]}
+    for entry in contenders.values():
+        entry["test"] = {"elbo": -90.0}
+    custom = results.summarise({**record, "contenders": contenders}, "hand")
+    shown = printed(lambda out: tables.show_workload(out, "vae", custom))
+    assert "x hand-written loop" in shown and "test elbo" in shown and "4.50" in shown
