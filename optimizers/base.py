@@ -11,11 +11,12 @@ from optimizers import clipping
 from optimizers.checks import check_count, check_decay, check_range, check_rate
 from optimizers.evaluation import Evaluated
 from optimizers.settings import Settings
+from optimizers.shards import Sharded
 from optimizers.slots import Item
 from optimizers.variables import Roster, local, matched, unwrap
 
 
-class Optimizer(Settings, Evaluated, tf.Module):
+class Optimizer(Sharded, Settings, Evaluated, tf.Module):
     """Base of all optimizers: a subclass gives `slot_names` and `rule`.
 
     One `apply` does, in this order: clip the gradients, decay the weights
@@ -62,8 +63,8 @@ class Optimizer(Settings, Evaluated, tf.Module):
     """Use TensorFlow's own kernel where it computes the same rule (False: the written rule)."""
 
     _TF_MODULE_IGNORED_PROPERTIES = frozenset(
-        # The roster holds the model's variables, which are not the optimizer's own.
-        ("_roster", *tf.Module._TF_MODULE_IGNORED_PROPERTIES)
+        # The roster holds the model's variables, which are not the optimizer's own; shards none.
+        ("_roster", "_shards", *tf.Module._TF_MODULE_IGNORED_PROPERTIES)
     )
 
     def __init__(
@@ -331,7 +332,8 @@ class Optimizer(Settings, Evaluated, tf.Module):
             dtype: self.scalars(tf.cast(iterations + 1, dtype))
             for dtype in {v.dtype: None for v in targets}
         }
-        self.update_all(self._items(pairs, indices, targets, iterations), scalars)
+        items = self._items(pairs, indices, targets, iterations)
+        self.update_all([item for item in items if self._mine(item.index)], scalars)
         if self.use_ema:
             self._average(iterations)
         iterations.assign_add(1)
@@ -376,10 +378,15 @@ class Optimizer(Settings, Evaluated, tf.Module):
                 item.gradient = gradient
         return items
 
+    @property
+    def _separable(self) -> bool:
+        return type(self).update_all is Optimizer.update_all
+
     def _average(self, iterations: tf.Variable) -> None:
         """Move the averages of all weights, and write them back where that is due."""
-        weights = [local(v) for v in self._known().variables]
-        averages = [local(a) for a in self._slots["average"]]
+        own = [i for i in range(len(self._known().variables)) if self._mine(i)]
+        weights = [local(self._known().variables[i]) for i in own]
+        averages = [local(self._slots["average"][i]) for i in own]
         for weight, average in zip(weights, averages, strict=True):
             started = tf.cast(tf.not_equal(iterations, 0), weight.dtype)
             momentum = started * tf.cast(self.ema_momentum, weight.dtype)
@@ -393,19 +400,22 @@ class Optimizer(Settings, Evaluated, tf.Module):
     def _create_slots(self, roster: Roster, first: int) -> None:
         """Slots of the variables from number `first` on."""
         found: list[dict[str, tf.Variable]] = []
-        for name, v in zip(roster.names[first:], roster.variables[first:], strict=True):
+        self._share_out(roster.variables[first:])
+        for i, name in enumerate(roster.names[first:], first):
+            v = roster.variables[i]
             values = {"average": v.read_value()} if self.use_ema else {}
             values.update(self.initial_slots(v, name))
-            found.append(
-                {
-                    slot: tf.Variable(
-                        value if slot == "average" else self.stored(slot, value, v),
-                        trainable=False,
-                        name=f"{name}/{slot}",
-                    )
-                    for slot, value in values.items()
-                }
-            )
+            with self._kept_by_owner(i):
+                found.append(
+                    {
+                        slot: tf.Variable(
+                            value if slot == "average" else self.stored(slot, value, v),
+                            trainable=False,
+                            name=f"{name}/{slot}",
+                        )
+                        for slot, value in values.items()
+                    }
+                )
         names = {slot: None for values in found for slot in values}
         for slot in dict.fromkeys([*self._slots, *names]):
             before = self._slots.get(slot, [None] * first)

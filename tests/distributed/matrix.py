@@ -148,10 +148,10 @@ def main():
                 found = dict(np.load(place / f"{case.name}-0.npz"))
             else:
                 found, _ = train(case, mirrored(REPLICAS[case.where]))
-            far = distance(found, alone(case)[0])
+            far = float(distance(found, alone(case)[0]))
             bad += far > case.close
             furthest[case.close] = max(far, furthest.get(case.close, 0.0))
-            print(f"{case.name}: {far:.1e}{' DIFFERS' * (far > case.close)}", flush=True)
+            print(f"{case.name}: {far:.1e}{' DIFFERS' if far > case.close else ''}", flush=True)
     for close, far in furthest.items():
         print(f"at most {close:g} is rounding: {far:.1e} at most was seen")
     print(f"{len(cases)} cases, {bad} differ, {time.monotonic() - begun:.0f} s")

@@ -31,6 +31,22 @@ def adopt(root: Any, strategy: Any) -> None:
         _check_variable(path, variable, strategy)
 
 
+def shard(root: Any, strategy: Any) -> None:
+    """Lets the replicas share out the slots of all optimizers below `root`.
+
+    Raises:
+        ValueError: one of them cannot, or is built.
+    """
+    for path, optimizer in state.optimizers(root).items():
+        if not hasattr(optimizer, "shard"):
+            raise ValueError(
+                f"Replication(slots='sharded'): {path!r} is a {type(optimizer).__name__}, whose "
+                "slots cannot be shared out; plain optimizers of ours can (Adam, SGD, Muon, ...), "
+                "without another one around them. Or leave slots='replica'."
+            )
+        optimizer.shard(strategy)
+
+
 def _check_optimizer(path: str, optimizer: Any, strategy: Any) -> None:
     count = strategy.num_replicas_in_sync
     if state.is_keras(optimizer) and count > 1:

@@ -183,7 +183,8 @@ class Replica:
         """`fn(optimizer, result)`, where `result` is the same on all replicas.
 
         An optimizer that says `updates_own_copies` (ours do) runs on every replica, on its own
-        copies; any other runs once, outside of the replicas, and what it assigns goes to all.
+        copies, or where it is `sharded` on those whose slots it keeps, which are spread then; any
+        other runs once, outside of the replicas, and what it assigns goes to all.
 
         Args:
             optimizer: updates `result.variables`.
@@ -192,7 +193,10 @@ class Replica:
         """
         own = getattr(optimizer, "updates_own_copies", False)
         if own or not any(_distributed(v) for v in result.variables):
-            return fn(optimizer, result)
+            done = fn(optimizer, result)
+            if getattr(optimizer, "sharded", False):
+                optimizer.spread(result.variables)
+            return done
         variables = result.variables
 
         def once(strategy: Any, result: Any) -> Any:

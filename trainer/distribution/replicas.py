@@ -32,6 +32,9 @@ class Replication:
         seeds: "replica": random layers draw for a replica's rows at once, others on each. Or
             "example": for each row by its number in the batch, so that it is dropped alike
             however many replicas and parts a batch is shared by.
+        slots: "replica": each keeps all of the optimizer's slots. Or "sharded" (experimental):
+            each keeps those of its share of the variables and updates these for all, as ZeRO's
+            first stage does; of one process, with an optimizer of ours around which is no other.
 
     Example:
         >>> Replication(tf.distribute.OneDeviceStrategy("CPU:0"), gradients="bfloat16").gradients
@@ -41,8 +44,11 @@ class Replication:
     strategy: Any = None
     gradients: str = "float32"
     seeds: str = "replica"
+    slots: str = "replica"
 
     def __post_init__(self) -> None:
+        if self.slots not in ("replica", "sharded"):
+            raise ValueError(f"Replication(slots={self.slots!r}): it is 'replica' or 'sharded'.")
         if self.seeds not in ("replica", "example"):
             raise ValueError(f"Replication(seeds={self.seeds!r}): it is 'replica' or 'example'.")
         if self.gradients not in ("float32", "bfloat16"):
@@ -70,8 +76,9 @@ class Replicas:
 
     def __init__(self, strategy: Any = None) -> None:
         self._travel: tf.DType | None = None
-        self.by_example = False
+        self.by_example = self._shards = False
         if isinstance(strategy, Replication):
+            self._shards = strategy.slots == "sharded"
             self.by_example = strategy.seeds == "example"
             self._travel = tf.bfloat16 if strategy.gradients == "bfloat16" else None
             strategy = strategy.strategy
@@ -122,6 +129,8 @@ class Replicas:
         """Gives each replica its copy of what was made outside the strategy; see `adoption`."""
         if self.spread:
             adoption.adopt(root, self.strategy)
+        if self._shards and self.count > 1:
+            adoption.shard(root, self.strategy)
 
     def spread_step(
         self,
