@@ -19,7 +19,13 @@ from absl import flags, logging
 
 from benchmarks import cli, machine, quiet, results, tables
 
-OURS, BETWEEN, FIT, ORBIT = "ours", "ours, XLA between", "fit", "orbit"
+OURS, BETWEEN, SHARDED, FIT, ORBIT = (
+    "ours",
+    "ours, XLA between",
+    "ours, sharded slots",
+    "fit",
+    "orbit",
+)
 ONE = "one device"
 
 
@@ -96,8 +102,8 @@ def measure(
     missing: dict[str, str] = {}
     for name, make in CONTENDERS.items():
         for where in (None, strategy):
-            if where is None and name == BETWEEN:
-                continue  # on one device XLA compiles the whole step, which is something else
+            if where is None and name in (BETWEEN, SHARDED):
+                continue  # on one device XLA compiles the whole step, and nothing is sharded
             label = f"{name}, {ONE}" if where is None else name
             try:
                 runs[label] = make(size, x, y, where)
@@ -126,7 +132,7 @@ def summarise(seconds: Mapping[str, Sequence[float]], steps: int) -> dict[str, d
     for name, own in seconds.items():
         entry = {"rounds": list(own)}
         found[name] = entry | {"step_ms": results.spread([1e3 * s / steps for s in own])}
-        base = seconds.get(f"{OURS if name == BETWEEN else name}, {ONE}")
+        base = seconds.get(f"{OURS if name in (BETWEEN, SHARDED) else name}, {ONE}")
         if base is not None:
             pairs = zip(own, base, strict=True)
             found[name]["overhead"] = results.spread([here / there for here, there in pairs])
@@ -161,6 +167,25 @@ def show(out: Any, name: str, record: Mapping[str, Any], replicas: int) -> None:
         out.print(f"  {label}: {reason}")
 
 
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """The table of a page: a step on replicas, and how many times longer than on one device."""
+    sizes = measured["workloads"]
+    head = ["a step on replicas"]
+    for name, record in sizes.items():
+        head += [f"{name}, batch {record['batch_size']}: ms", "x one device", "low .. high"]
+    rows = []
+    for label in CONTENDERS:
+        entries = [record["contenders"].get(label) for record in sizes.values()]
+        if all(entry and "overhead" in entry for entry in entries):
+            row = [label]
+            for entry in entries:
+                over = entry["overhead"]
+                row += [f"{entry['step_ms']['median']:.3g}", f"{over['median']:.2f}"]
+                row.append(tables.interval(over, ".2f"))
+            rows.append(row)
+    return tables.markdown(head, rows)
+
+
 # ---- contenders: make(size, x, y, strategy) gives what trains one round ------------------------
 
 
@@ -183,6 +208,12 @@ def _ours(size: Size, x: Any, y: Any, strategy: Any, jit: str | bool = False) ->
 
 def _between(size: Size, x: Any, y: Any, strategy: Any) -> Run:
     return _ours(size, x, y, strategy, jit="step")
+
+
+def _sharded(size: Size, x: Any, y: Any, strategy: Any) -> Run:
+    from trainer import Replication
+
+    return _ours(size, x, y, Replication(strategy, slots="sharded"))
 
 
 def _fit(size: Size, x: Any, y: Any, strategy: Any) -> Run:
@@ -255,6 +286,7 @@ def _pipeline(size: Size, x: Any, y: Any) -> Any:
 CONTENDERS: dict[str, Callable[[Size, Any, Any, Any], Run]] = {
     OURS: _ours,
     BETWEEN: _between,
+    SHARDED: _sharded,
     FIT: _fit,
     ORBIT: _orbit,
 }

@@ -21,6 +21,16 @@ def test_times_are_compared_round_by_round():
     assert found["ours"]["step_ms"]["median"] == 400.0
 
 
+def test_a_page_has_a_row_for_each_contender_that_ran():
+    found = replicas.summarise({"ours, one device": [1.0], "ours": [2.0]}, steps=10)
+    record = {"batch_size": 4, "contenders": found}
+    assert replicas.to_markdown({"workloads": {"small": record}}).splitlines() == [
+        "| a step on replicas | small, batch 4: ms | x one device | low .. high |",
+        "|---|---:|---:|---:|",
+        "| ours | 200 | 2.00 | 2.00 .. 2.00 |",
+    ]
+
+
 def test_sizes_are_checked():
     assert replicas.check_sizes(["small"])
     with pytest.raises(Exception, match="smal"):

@@ -1,0 +1,37 @@
+"""The exchange between workers: what the tables tell follows from what was measured."""
+
+import pytest
+
+from benchmarks import wire
+
+MEASURED = {
+    "workers": 2,
+    "exchanges": {
+        str(n): {"median": seconds, "low": seconds, "high": 2 * seconds}
+        for n, seconds in zip(wire.SIZES, (1e-3, 1e-2, 1e-2, 1e-1, 2**26 / 1e9), strict=True)
+    },
+    "operations": 3e11,
+}
+
+
+def test_speed_is_that_of_the_gradients_bytes():
+    assert wire.speed(MEASURED) == pytest.approx(1e9)
+    lines = wire.to_markdown(MEASURED).splitlines()
+    assert lines[2] == "| one number | 1 | 1 .. 2 | |"
+    assert lines[-1] == "| 64 MB | 67.1 | 67.1 .. 134 | 1 |"
+
+
+def test_tokens_that_hide_an_exchange():
+    """A step of T tokens takes 6 P T / F, its exchange 8 P / B: equal at T = 4/3 F / B."""
+    lines = wire.paper(MEASURED).splitlines()
+    assert lines[2] == "| this loopback, measured | 1e+09 | 133,333 | 400 |"
+
+
+def test_a_call_that_traces_is_not_timed():
+    class Number:
+        def numpy(self):
+            calls.append(0)
+
+    calls = []
+    assert len(wire.timed(Number, 3)) == 3
+    assert len(calls) == 5
