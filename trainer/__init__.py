@@ -6,7 +6,7 @@ from trainer.checkpoint import Checkpoint
 from trainer.compiling.guard import RecompileError
 from trainer.compiling.settings import Jit
 from trainer.context import StepContext
-from trainer.distribution.replicas import Replication
+from trainer.distribution.replication import Replication
 from trainer.interrupt import Preempted
 from trainer.metrics import Metric
 from trainer.precision.loss_scale import LossScale

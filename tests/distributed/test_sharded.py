@@ -74,5 +74,3 @@ def test_optimizers_that_cannot_share_out_their_slots_are_refused(mirrored):
     task.optimizer = optimizers.Lookahead(optimizers.Adam())
     with pytest.raises(ValueError, match="'optimizer' is a Lookahead, whose slots cannot be"):
         Trainer(task, strategy=sharded(mirrored, 2))
-    with pytest.raises(ValueError, match=r"slots='all'.*it is 'replica' or 'sharded'"):
-        Replication(mirrored(2), slots="all")

@@ -6,8 +6,9 @@ added before they are used (`update`). Nothing else knows of strategies.
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import math
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -18,44 +19,7 @@ import tensorflow as tf
 
 from trainer.distribution import adoption
 from trainer.distribution.replica import ALONE, Replica, Split
-
-
-@dataclasses.dataclass(frozen=True)
-class Replication:
-    """How replicas train together, where a strategy alone does not say: `Trainer(strategy=...)`.
-
-    Args:
-        strategy: a `tf.distribute.Strategy`, or None as for the trainer.
-        gradients: the dtype in which large gradients travel: "float32", or "bfloat16" for half the
-            bytes. Each replica's gradient is then rounded to 8 bits, and so is each of the
-            additions: an error of at most N / 256 of the sum of what N replicas add.
-        seeds: "replica": random layers draw for a replica's rows at once, others on each. Or
-            "example": for each row by its number in the batch, so that it is dropped alike
-            however many replicas and parts a batch is shared by.
-        slots: "replica": each keeps all of the optimizer's slots. Or "sharded" (experimental):
-            each keeps those of its share of the variables and updates these for all, as ZeRO's
-            first stage does; of one process, with an optimizer of ours around which is no other.
-
-    Example:
-        >>> Replication(tf.distribute.OneDeviceStrategy("CPU:0"), gradients="bfloat16").gradients
-        'bfloat16'
-    """
-
-    strategy: Any = None
-    gradients: str = "float32"
-    seeds: str = "replica"
-    slots: str = "replica"
-
-    def __post_init__(self) -> None:
-        if self.slots not in ("replica", "sharded"):
-            raise ValueError(f"Replication(slots={self.slots!r}): it is 'replica' or 'sharded'.")
-        if self.seeds not in ("replica", "example"):
-            raise ValueError(f"Replication(seeds={self.seeds!r}): it is 'replica' or 'example'.")
-        if self.gradients not in ("float32", "bfloat16"):
-            raise ValueError(
-                f"Replication(gradients={self.gradients!r}): it is 'float32' or 'bfloat16' "
-                "(float16 would overflow where gradients are added)."
-            )
+from trainer.distribution.replication import Replication
 
 
 class Replicas:
@@ -64,6 +28,10 @@ class Replicas:
     Args:
         strategy: a `tf.distribute.Strategy` or a `Replication`; None: the strategy whose scope is
             open, or one device.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: it is a strategy that cannot be exact, or none in one of several workers.
 
     Attributes:
         count: replicas that train together, over all workers.
@@ -84,6 +52,8 @@ class Replicas:
             strategy = strategy.strategy
         if strategy is None:
             strategy = tf.distribute.get_strategy()
+            if strategy is _default_strategy():
+                check_alone(os.environ.get("TF_CONFIG", ""))
         if not isinstance(strategy, tf.distribute.Strategy):
             raise TypeError(
                 f"strategy={strategy!r} is a {type(strategy).__name__}; it must be a "
@@ -255,6 +225,31 @@ def check_ends(ended: np.ndarray) -> None:
             f"the data ends on worker {', '.join(map(str, np.flatnonzero(ended)))} before it does "
             f"on worker {', '.join(map(str, np.flatnonzero(~ended)))}. Give every worker all of "
             "the data, the same batches in the same order: each takes its own rows of every batch."
+        )
+
+
+def check_alone(tf_config: str) -> None:
+    """Refuses to train without a strategy in one of several workers.
+
+    Args:
+        tf_config: JSON, as the variable TF_CONFIG has it; empty where it is not set.
+
+    Raises:
+        ValueError: it names several workers, of which this is one.
+
+    Example:
+        >>> check_alone('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}')
+    """
+    told = json.loads(tf_config or "{}")
+    cluster = told.get("cluster", {})
+    places = [*cluster.get("chief", []), *cluster.get("worker", [])]
+    if len(places) > 1 and told.get("task", {}).get("type") in ("chief", "worker"):
+        raise ValueError(
+            f"TF_CONFIG says that this is one of {len(places)} workers ({', '.join(places[:4])}"
+            f"{', ...' if len(places) > 4 else ''}), and Trainer got no strategy: each would train "
+            "by itself, on all of the data, and write the same files. Make strategy = "
+            "tf.distribute.MultiWorkerMirroredStrategy() first of all and pass Trainer(..., "
+            "strategy=strategy), or unset TF_CONFIG to train in this process alone."
         )
 
 

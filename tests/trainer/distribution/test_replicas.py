@@ -1,12 +1,14 @@
 """Strategies: which is used, which is refused, and what workers say to each other."""
 
+import json
+
 import pytest
 import tensorflow as tf
 
 import layers
 from tests.trainer.pairs import together
 from trainer import Trainer
-from trainer.distribution.replicas import Replicas, Replication, worker_index
+from trainer.distribution.replicas import Replicas, worker_index
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +35,22 @@ def test_one_worker_agrees_with_itself(two):
 def test_what_cannot_be_exact_is_refused(two):
     with pytest.raises(TypeError, match=r"a tf\.distribute\.Strategy"):
         Replicas("mirrored")
-    with pytest.raises(ValueError, match="float16 would overflow"):
-        Replication(two, gradients="float16")
     model = layers.Dense(1)
     with pytest.raises(ValueError, match="jit='loop' with 2 replicas"):
         Trainer(model, loss="mse", optimizer="sgd", strategy=two, jit="loop")
+
+
+def test_one_of_several_workers_without_a_strategy_is_refused(two, monkeypatch):
+    """Each would train by itself and write the same files."""
+    for places, kind in ((["a:1", "b:1"], "worker"), (["a:1"], "worker"), (["a:1", "b:1"], "ps")):
+        told = {"cluster": {"worker": places}, "task": {"type": kind, "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+        if len(places) > 1 and kind == "worker":
+            with pytest.raises(ValueError, match=r"one of 2 workers \(a:1, b:1\), and Trainer got"):
+                Replicas()
+            assert Replicas(two).strategy is two  # as it was asked for
+        else:
+            assert Replicas().count == 1
 
 
 def test_data_that_ends_for_some_workers_alone_is_refused():
@@ -52,7 +65,3 @@ def test_data_that_ends_for_some_workers_alone_is_refused():
     for errors in (fewest((5, 5), (8,)), fewest((0, 0), (8,))):
         assert all("ends on worker 0 before it does on worker 1" in str(e) for e in errors)
     assert Replicas().fewest(7, 7) == 7
-
-
-def test_a_replication_is_its_strategy_and_more(two):
-    assert Replicas(Replication(two, gradients="bfloat16")).strategy is two
