@@ -165,6 +165,28 @@ class Groups(Evaluated, tf.Module):
             if mine:
                 optimizer.apply([g for g, _ in mine], [v for _, v in mine])
 
+    def shard(self, strategy: Any) -> None:
+        """Let replicas share out the slots of every group; see `Sharded.shard`."""
+        for pattern, optimizer in self.optimizers.items():
+            if not hasattr(optimizer, "shard"):
+                raise ValueError(
+                    f"groups: {pattern!r} is a {type(optimizer).__name__}, around another "
+                    "optimizer, whose slots cannot be shared out."
+                )
+            optimizer.shard(strategy)
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each replica updates only the variables whose slots it keeps."""
+        return any(getattr(optimizer, "sharded", False) for optimizer in self.optimizers.values())
+
+    def spread(self, variables: Sequence[Any]) -> None:
+        """Give all replicas what each has updated; see `Sharded.spread`."""
+        for pattern, optimizer in self.optimizers.items():
+            mine = [v for v in variables if self.group_of(v) == pattern]
+            if mine:
+                optimizer.spread(mine)
+
     def evaluation_values(self) -> list[Any]:
         """The weights to evaluate with, as the groups' optimizers say."""
         values = {

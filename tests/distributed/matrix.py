@@ -1,7 +1,7 @@
 """Each workload over 1, 2, 4 devices and 2 processes, in every way: as one device trains it.
 
     python -m tests.distributed.matrix                                # all that go together
-    python -m tests.distributed.matrix --where=2,4 --first=0 --count=100  # a piece of it
+    python -m tests.distributed.matrix --where=2 --mode=graph --first=0 --count=36  # a piece
 
 Every case trains 100 steps, every fourth of them on the ragged end of an epoch, and is compared
 with one device in the same mode: all weights, slots, averages and statistics. `pairs` chooses a few
@@ -28,6 +28,7 @@ from tests.distributed.workloads import distance
 from trainer import LossScale, Precision
 
 REPLICAS = {"1": 1, "2": 2, "4": 4, "workers": 2}
+MODES = ("graph", "step", "loop")
 
 
 class Case(NamedTuple):
@@ -67,7 +68,7 @@ def everything():
     ways = itertools.product(
         workloads.WORKLOADS,
         REPLICAS,
-        ("graph", "step", "loop"),
+        MODES,
         (1, 2),
         (None, 0.05),
         ("float32", "scaled", "float16"),
@@ -132,6 +133,7 @@ def main():
     """Trains the cases asked for; the exit code is the number of those that differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--where", default=",".join(REPLICAS), help="of " + ", ".join(REPLICAS))
+    parser.add_argument("--mode", default=",".join(MODES), help="of " + ", ".join(MODES))
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--count", type=int, default=None, help="how many; all that follow")
     given = parser.parse_args()
@@ -139,8 +141,8 @@ def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
     devices = [tf.config.LogicalDeviceConfiguration()] * 4
     tf.config.set_logical_device_configuration(cpu, devices)
-    where = given.where.split(",")
-    cases = [case for case in everything() if case.where in where]
+    where, modes = given.where.split(","), given.mode.split(",")
+    cases = [case for case in everything() if case.where in where and case.mode in modes]
     cases = cases[given.first :][: given.count]
     begun, bad, furthest = time.monotonic(), 0, {}
     with tempfile.TemporaryDirectory() as folder:

@@ -41,8 +41,9 @@ def shard(root: Any, strategy: Any) -> None:
         if not hasattr(optimizer, "shard"):
             raise ValueError(
                 f"Replication(slots='sharded'): {path!r} is a {type(optimizer).__name__}, whose "
-                "slots cannot be shared out; plain optimizers of ours can (Adam, SGD, Muon, ...), "
-                "without another one around them. Or leave slots='replica'."
+                "slots cannot be shared out; those of plain optimizers of ours can (Adam, SGD, "
+                "Muon, ... and Groups of them), without another one around them. Or leave "
+                "slots='replica'."
             )
         optimizer.shard(strategy)
 

@@ -20,7 +20,8 @@ class Replication:
             however many replicas and parts a batch is shared by.
         slots: "replica": each keeps all of the optimizer's slots. Or "sharded" (experimental):
             each keeps those of its share of the variables and updates these for all, as ZeRO's
-            first stage does; of one process, with an optimizer of ours around which is no other.
+            first stage does; of one process, with an optimizer of ours, or `Groups` of them,
+            around which is no other.
 
     Example:
         >>> Replication(tf.distribute.OneDeviceStrategy("CPU:0"), gradients="bfloat16").gradients
