@@ -16,6 +16,7 @@ from benchmarks import harness, results, speed
         ("benchmarks.saving", "--every"),
         ("benchmarks.precision", "--device"),
         ("benchmarks.replicas", "--replicas"),
+        ("benchmarks.quality", "--seeds"),
     ],
 )
 def test_help(run_module, module, flag):

@@ -1,0 +1,150 @@
+"""Trains workloads with several seeds and holds what they reach against what is expected.
+
+Each is trained as `python -m benchmarks` trains it, from other weights in another order each time.
+Prints a table and puts each workload into quality.json beside those that the file has. Ends with
+exit code 1 if a seed did not reach what its workload expects.
+
+    python -m benchmarks.quality --workloads=digits,vae --seeds=3 --out=benchmarks/results
+"""
+
+from __future__ import annotations
+
+import pathlib
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from absl import flags, logging
+
+from benchmarks import cli, machine, results, tables, workloads
+
+
+def define_flags() -> None:
+    """This command's flags."""
+    flags.DEFINE_list("workloads", list(workloads.WORKLOADS), "What to train.")
+    flags.DEFINE_integer("seeds", 3, "How many seeds: 0, 1, 2, ...", lower_bound=1)
+    flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
+    flags.DEFINE_string("out", "results", "Folder for quality.json.")
+    flags.register_validator("workloads", cli.check_workloads)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    given = flags.FLAGS
+    path = pathlib.Path(given.out) / "quality.json"
+    measured: dict[str, Any] = {"workloads": {}}
+    for name in given.workloads:
+        workload = workloads.get(name)
+        record = measure(workload, given.seeds, data_dir=given.data_dir, say=logging.info)
+        results.update(path, name, record, order=list(workloads.WORKLOADS))
+        measured["workloads"][name] = record
+    out = tables.console()
+    show(out, measured)
+    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
+    return 0 if all(row["reached"] for row in rows(measured)) else 1
+
+
+def measure(
+    workload: workloads.Workload,
+    seeds: int,
+    *,
+    data_dir: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Trains a workload with the seeds 0, 1, ...
+
+    Returns:
+        `found`, name -> what each seed reached; `seconds` of each; and what was expected.
+    """
+    import tensorflow as tf
+
+    record: dict[str, Any] = {
+        "title": workload.title,
+        "epochs": workload.epochs,
+        "expected": dict(workload.expected),
+        "at_most": [name for name in workload.at_most if name in workload.expected],
+        "machine": machine.facts(),
+        "versions": machine.versions(),
+        "seconds": [],
+        "found": {name: [] for name in workload.expected},
+    }
+    data = workload.data(data_dir)
+    for seed in range(seeds):
+        begun = time.perf_counter()
+        trainer = workload.trainer(data, seed=seed)
+        trainer.fit(
+            data.x_train,
+            data.y_train,
+            batch_size=workload.batch_size,
+            epochs=workload.epochs,
+            verbose=0,
+        )
+        record["seconds"].append(time.perf_counter() - begun)
+        reached = workload.quality(trainer, data)
+        for name, values in record["found"].items():
+            values.append(float(reached[name]))
+        told = ", ".join(f"{name} {values[-1]:.4g}" for name, values in record["found"].items())
+        say(f"{workload.name}, seed {seed}: {told} after {record['seconds'][-1]:.0f} s")
+        tf.keras.backend.clear_session()
+    return record
+
+
+def rows(measured: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What was expected of each workload, one row for each name."""
+    for workload, record in measured["workloads"].items():
+        for name, expected in record["expected"].items():
+            values, low = record["found"][name], name in record["at_most"]
+            yield {
+                "workload": workload,
+                "title": record["title"],
+                "name": name,
+                "expected": f"{'at most' if low else 'at least'} {expected:g}",
+                "values": values,
+                "reached": all(v <= expected if low else v >= expected for v in values),
+                "minutes": statistics.median(record["seconds"]) / 60,
+            }
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """A row as text."""
+    values = row["values"]
+    return [
+        row["name"],
+        f"{statistics.median(values):.4g}",
+        f"{min(values):.4g} .. {max(values):.4g}",
+        row["expected"],
+        "yes" if row["reached"] else "NO",
+        f"{row['minutes']:.1f}",
+    ]
+
+
+HEADINGS = ("quality", "median", "low .. high", "expected", "reached", "minutes")
+
+
+def show(out: Any, measured: Mapping[str, Any]) -> None:
+    """The table for a terminal."""
+    made = tables.table("What workloads reach, over their seeds", "", *HEADINGS)
+    for row in rows(measured):
+        style = None if row["reached"] else "red"
+        made.add_row(row["workload"], *cells(row), style=style)
+    out.print(made)
+
+
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """The table for a page."""
+    lines = [
+        f"| workload | seeds | {' | '.join(HEADINGS)} |",
+        f"|---|---|---|{'---|' * (len(HEADINGS) - 1)}",
+    ]
+    for row in rows(measured):
+        seeds = len(row["values"])
+        lines.append(
+            f"| `{row['workload']}`: {row['title']} | {seeds} | {' | '.join(cells(row))} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    define_flags()
+    cli.run(main)

@@ -1,0 +1,60 @@
+"""Quality over seeds: what is trained, what counts as reached, and what the tables say of it."""
+
+import dataclasses
+import io
+
+import pytest
+
+from benchmarks import quality, results, tables, workloads
+
+
+@pytest.fixture
+def measured():
+    """Two workloads: one that reaches all it should, one whose second seed does not."""
+    record = {"title": "t", "machine": {}, "versions": {}, "seconds": [30.0, 90.0, 60.0]}
+    good = {"expected": {"accuracy": 0.9}, "at_most": [], "found": {"accuracy": [0.95, 0.9, 0.99]}}
+    bad = {"expected": {"loss": 2.0}, "at_most": ["loss"], "found": {"loss": [1.9, 2.01, 1.8]}}
+    return {"workloads": {"good": {**record, **good}, "bad": {**record, **bad}}}
+
+
+def test_every_seed_has_to_reach_what_is_expected(measured):
+    good, bad = quality.rows(measured)
+    assert good["reached"] and good["expected"] == "at least 0.9" and good["minutes"] == 1.0
+    assert not bad["reached"] and bad["expected"] == "at most 2"
+
+
+def test_tables_say_median_spread_and_what_was_not_reached(measured):
+    text = io.StringIO()
+    quality.show(tables.console(file=text), measured)
+    (line,) = (line for line in text.getvalue().splitlines() if line.strip().startswith("bad"))
+    assert line.split() == [
+        "bad",
+        "loss",
+        "1.9",
+        "1.8",
+        "..",
+        "2.01",
+        "at",
+        "most",
+        "2",
+        "NO",
+        "1.0",
+    ]
+    page = quality.to_markdown(measured)
+    assert "| `good`: t | 3 | accuracy | 0.95 | 0.9 .. 0.99 | at least 0.9 | yes | 1.0 |" in page
+
+
+def test_seeds_train_apart_and_one_file_holds_all(tmp_path):
+    workload = workloads.get("digits", {"epochs": 15})
+    data = workload.data()
+    data = dataclasses.replace(data, x_train=data.x_train[:256], y_train=data.y_train[:256])
+    workload.data = lambda data_dir: data
+    said = []
+    record = quality.measure(workload, 2, say=said.append)
+    first, second = record["found"]["accuracy"]
+    assert 0.3 < first < 1 and 0.3 < second < 1 and first != second
+    assert len(said) == 2 and said[1].startswith("digits, seed 1: accuracy")
+    path = tmp_path / "quality.json"
+    for name in ("vae", "digits"):
+        results.update(path, name, record, order=["digits", "vae"])
+    assert list(results.load(path)["workloads"]) == ["digits", "vae"]
