@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from trainer.callbacks import Callbacks, History, Report
 from trainer.callbacks.triggers import Moment
@@ -45,6 +46,32 @@ class FakeOptimizer:
 
     def apply(self, gradients, variables):
         pass
+
+
+@pytest.fixture
+def drawn():
+    """`drawn(folder)`: (run, tag) -> what a TensorBoard server has of each step, clock left out.
+
+    Its reader is the server's: the older one keeps what a resumed run replaces.
+    """
+
+    def read(folder):
+        found = {}
+        for run in ("train", "validation", "predictions"):
+            reader = EventAccumulator(str(folder / run), size_guidance={"tensors": 0}).Reload()
+            for tag in reader.Tags()["tensors"]:
+                if tag.startswith("speed/"):
+                    continue
+                events = reader.Tensors(tag)
+                if tag.startswith("_"):  # a session's own times
+                    found[run, tag] = [event.step for event in events]
+                else:
+                    protos = (event.tensor_proto.SerializeToString() for event in events)
+                    found[run, tag] = list(zip((e.step for e in events), protos, strict=True))
+            found[run, "graph"] = reader.Tags()["graph"]
+        return found
+
+    return read
 
 
 @pytest.fixture

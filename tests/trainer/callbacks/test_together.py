@@ -6,23 +6,30 @@ uninterrupted one leaves, in the files, in the callbacks and in the variables th
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
 import layers
 import optimizers
-from trainer import Callback, Checkpoint, EarlyStopping, Every, Trainer
+from trainer import Callback, Checkpoint, EarlyStopping, Every, TensorBoard, Trainer, inspect
+from trainer import callbacks as catalogue
 from trainer.callbacks import (
     At,
     CallbackError,
     CSVLogger,
     ExportBest,
     JSONLogger,
+    KerasCallback,
+    LambdaCallback,
     LearningRateMonitor,
     LearningRateScheduler,
     MemoryMonitor,
     ModelCheckpoint,
+    NormMonitor,
+    Predictions,
     Profiler,
+    Progress,
     ReduceLROnPlateau,
     StepTimer,
     SwapEMAWeights,
@@ -45,7 +52,18 @@ class Crash(Callback):
         raise MemoryError("as if killed")
 
 
-def make_all(folder, when):
+def noted(file, text):
+    with file.open("a") as out:
+        out.write(f"{text}\n")
+
+
+def make_all(folder, when, x):
+    """One of each, two averages and a rate that is set among them."""
+
+    class ByEpochs(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            noted(folder / "keras.txt", epoch)
+
     return [
         SwapEMAWeights(),
         EarlyStopping("val_loss", patience=99, when=when),
@@ -61,7 +79,23 @@ def make_all(folder, when):
         ThresholdStop("val_loss", 0.0, when=when),
         StepTimer(1e12, when=when),
         MemoryMonitor(when=when),
+        NormMonitor(Every(steps=5), when=when),
+        TensorBoard(folder / "board", histogram_freq=Every(steps=5), hparams={"rate": 0.1}),
+        Predictions(folder / "board", x[:2], when=when),
+        Profiler(folder / "trace", first=4, steps=3),
+        LambdaCallback(lambda report: noted(folder / "lambda.txt", report.step), when=when),
+        KerasCallback(ByEpochs()),
+        Progress(verbose=0),
+        inspect.NaNPostMortem(folder / "post_mortem"),
+        inspect.RewindOnSpike(every=4),
     ]
+
+
+def test_none_is_forgotten(tmp_path, data):
+    """Whoever adds a callback adds it here, or to the base and what `fit` makes of itself."""
+    public = [getattr(home, name) for home in (catalogue, inspect) for name in home.__all__]
+    wanted = {c for c in public if isinstance(c, type) and issubclass(c, Callback)} - {Callback}
+    assert {type(c) for c in make_all(tmp_path, Every(epochs=1), data[0])} == wanted
 
 
 def train(data, folder, jit, when, *more):
@@ -73,28 +107,38 @@ def train(data, folder, jit, when, *more):
         jit=jit,
         checkpoint=Checkpoint(folder / "run", when=Every(steps=4)),
     )
-    callbacks = make_all(folder, when)
+    callbacks = make_all(folder, when, data[0])
     options = {"batch_size": 8, "epochs": 4, "verbose": 0, "validation_data": data}
-    trainer.fit(*data, callbacks=[*callbacks, *more], **options)
-    return trainer, {type(c).__name__: c for c in callbacks}
+    history = trainer.fit(*data, callbacks=[*callbacks, *more], **options)
+    return trainer, {type(c).__name__: c for c in callbacks}, history
 
 
-def left(folder, trainer, callbacks):
+def left(folder, trainer, callbacks, history):
     """What a run leaves that does not depend on the clock."""
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     for line in lines:
         line.pop("seconds", None)
-    names = ("EarlyStopping", "ReduceLROnPlateau", "LearningRateMonitor", "ExportBest")
-    memories = {name: dict(callbacks[name].memory()) for name in names}
+    of_the_clock = ("StepTimer", "MemoryMonitor", "Timer")
+    written = ("CSVLogger", "JSONLogger", "ModelCheckpoint", "TensorBoard", "Predictions")
+    memories = {
+        name: dict(callback.memory())
+        for name, callback in callbacks.items()
+        if name not in (*of_the_clock, *written)
+    }
     return {
         "rate": float(trainer.task.optimizer.learning_rate),
         "weights": [w.tolist() for w in trainer.task.model.get_weights()],
+        "history": (history.history, dict(history.steps)),
         "csv": (folder / "log.csv").read_text(),
         "json": lines,
         "files": sorted(p.name for p in folder.glob("*.npz")),
         "best": callbacks["ModelCheckpoint"].best,
         "timed": [entry["step"] for entry in callbacks["StepTimer"].history],
         "measured": [entry["step"] for entry in callbacks["MemoryMonitor"].history],
+        "traces": len(list(folder.glob("trace/plugins/profile/*/*.xplane.pb"))),
+        "noted": (folder / "lambda.txt").read_text(),
+        "keras": (folder / "keras.txt").read_text(),
+        "post_mortem": (folder / "post_mortem").exists(),
         **memories,
     }
 
@@ -103,7 +147,7 @@ def left(folder, trainer, callbacks):
 @pytest.mark.parametrize(
     ("jit", "kind"), [(False, "steps"), ("step", "epochs"), ("loop", "steps"), (False, "seconds")]
 )
-def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(data, tmp_path, jit, kind):
+def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(data, tmp_path, drawn, jit, kind):
     when = TRIGGERS[kind]
     whole = left(tmp_path / "whole", *train(data, tmp_path / "whole", jit, when))
     cut = tmp_path / "cut"
@@ -113,9 +157,15 @@ def test_a_resumed_run_leaves_what_an_uninterrupted_one_leaves(data, tmp_path, j
     if kind == "seconds":  # where it is called then depends on the clock: only that it is
         assert whole["timed"][-1] == resumed["timed"][-1] == 28
         return
-    assert resumed == whole
+    for name, value in whole.items():
+        np.testing.assert_equal(resumed[name], value, err_msg=name)
+    board = drawn(tmp_path / "whole" / "board")
+    assert drawn(cut / "board") == board
     assert whole["rate"] < 0.1 * 0.9**3  # both callbacks have set it
-    assert len(whole["files"]) == 2
+    assert len(whole["files"]) == 2 and whole["traces"] == 1 and not whole["post_mortem"]
+    assert [step for step, _ in board["train", "loss"]] == list(range(1, 29))
+    assert list(whole["NormMonitor"]["steps"]) == [5, 10, 15, 20, 25]
+    assert len(whole["RewindOnSpike"]["losses"]) == 28
 
 
 @pytest.mark.parametrize("jit", [False, "step", "loop"])

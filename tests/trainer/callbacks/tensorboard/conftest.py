@@ -1,5 +1,6 @@
 """One run with everything that TensorBoard can be shown, and a real server that reads it."""
 
+import gzip
 import json
 import time
 import urllib.request
@@ -69,6 +70,20 @@ class Confusion(metrics.ConfusionMatrix):
         )
 
 
+def asked(url, path, **query):
+    """The bytes that a server answers."""
+    text = "&".join(f"{k}={urllib.request.quote(str(v))}" for k, v in query.items())
+    address = f"{url}/data/{path}" + (f"?{text}" if text else "")
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        body = answer.read()
+    return gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+
+
+@pytest.fixture
+def ask():
+    return asked
+
+
 class Server:
     """What a running TensorBoard says over HTTP."""
 
@@ -76,11 +91,8 @@ class Server:
         self.url, self.folder, self.history = url, folder, history
 
     def get(self, path, **query):
-        text = "&".join(f"{k}={urllib.request.quote(str(v))}" for k, v in query.items())
-        address = f"{self.url}/data/{path}" + (f"?{text}" if text else "")
-        with urllib.request.urlopen(address, timeout=20) as answer:
-            body = answer.read()
-        return json.loads(body) if answer.headers.get_content_type().endswith("json") else body
+        body = asked(self.url, path, **query)
+        return json.loads(body) if body[:1] in (b"{", b"[") else body
 
     def post(self, path, body):
         request = urllib.request.Request(

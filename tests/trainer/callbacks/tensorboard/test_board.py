@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-from tensorboard.backend.event_processing import plugin_event_accumulator
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
@@ -195,31 +194,17 @@ def logbook(data, folder, *more):
     look = Predictions(folder / "board", data[0][:2], when=Every(steps=5))
     options = {"batch_size": 8, "epochs": 3, "verbose": 0, "validation_data": data}
     trainer.fit(*data, callbacks=[board, look, *more], **options)
-    found = {}
-    for run in ("train", "validation", "predictions"):
-        # The reader that the server has: the older one keeps what a resumed run replaces.
-        reader = plugin_event_accumulator.EventAccumulator(
-            str(folder / "board" / run), size_guidance={"tensors": 0}
-        ).Reload()
-        for tag in reader.Tags()["tensors"]:
-            if not tag.startswith("speed/"):
-                events = reader.Tensors(tag)
-                found[run, tag] = [(e.step, e.tensor_proto.SerializeToString()) for e in events]
-        found[run, "graph"] = reader.Tags()["graph"]
-    return found
 
 
-def test_a_resumed_run_leaves_the_same_files_for_every_plugin(data, tmp_path):
-    whole = logbook(data, tmp_path / "whole")
+def test_a_resumed_run_leaves_the_same_files_for_every_plugin(data, tmp_path, drawn):
+    logbook(data, tmp_path / "whole")
     with pytest.raises(CallbackError, match="as if killed"):
         logbook(data, tmp_path / "cut", Crash())
-    resumed = logbook(data, tmp_path / "cut")
+    logbook(data, tmp_path / "cut")
+    whole, resumed = drawn(tmp_path / "whole" / "board"), drawn(tmp_path / "cut" / "board")
     assert resumed.keys() == whole.keys()
     for key, events in whole.items():
-        if key[1].startswith("_"):  # the graph's names and the session's clock are of each process
-            assert [step for step, _ in resumed[key]] == [step for step, _ in events], key
-        else:
-            assert resumed[key] == events, key
+        assert resumed[key] == events, key
     assert [step for step, _ in whole["train", "weights/kernel"]] == [3, 6, 9, 12, 15, 18, 21]
     assert [step for step, _ in whole["train", "loss"]] == list(range(1, 22))
     assert [step for step, _ in whole["predictions", "table"]] == [5, 10, 15, 20]
