@@ -60,7 +60,8 @@ def run(workers: int, rounds: int) -> dict[str, Any]:
     """Starts the workers; what the first of them measured.
 
     Returns:
-        `{"workers": n, "exchanges": {numbers: spread of seconds}, "operations": per second}`.
+        `{"workers": n, "exchanges": {numbers: spread of seconds}, "bfloat16": spread of seconds,
+        "operations": per second}`.
     """
     from trainer.launch.ports import free_ports, tf_config
 
@@ -94,8 +95,8 @@ def exchanges(rounds: int) -> dict[str, Any]:
         import tensorflow as tf
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
 
-    def adding(numbers: int) -> Callable[[], Any]:
-        own = tf.ones([numbers])
+    def adding(numbers: int, dtype: Any = tf.float32) -> Callable[[], Any]:
+        own = tf.ones([numbers], dtype)
 
         def one() -> Any:
             context = tf.distribute.get_replica_context()
@@ -106,8 +107,10 @@ def exchanges(rounds: int) -> dict[str, Any]:
     a = tf.random.normal([1024, 1024])
     product = tf.function(lambda: tf.reduce_sum(a @ a), autograph=False)
     times = {str(n): results.spread(timed(adding(n), rounds)) for n in SIZES}
+    halves = timed(adding(max(SIZES), tf.bfloat16), rounds)
     return {
         "exchanges": times,
+        "bfloat16": results.spread(halves),  # as many numbers as in the largest
         "operations": 2 * 1024**3 / results.spread(timed(product, rounds))["median"],
     }
 
@@ -131,17 +134,20 @@ def speed(measured: Mapping[str, Any]) -> float:
 
 def to_markdown(measured: Mapping[str, Any]) -> str:
     """What an exchange took, by its size."""
+
+    def row(what: str, entry: Mapping[str, float], size: int) -> list[str]:
+        """What was added up, of so many bytes as float32."""
+        milliseconds = {key: 1e3 * value for key, value in entry.items()}
+        fast = "" if size == 4 else f"{size / entry['median'] / 1e9:.2g}"
+        middle = f"{milliseconds['median']:.3g}"
+        return [what, middle, tables.interval(milliseconds, ".3g"), fast]
+
     rows = []
     for numbers, entry in measured["exchanges"].items():
-        n, middle = int(numbers), entry["median"]
-        rows.append(
-            [
-                "one number" if n == 1 else f"{n * 4 / 2**20:g} MB",
-                f"{1e3 * middle:.3g}",
-                f"{1e3 * entry['low']:.3g} .. {1e3 * entry['high']:.3g}",
-                "" if n == 1 else f"{4 * n / middle / 1e9:.2g}",
-            ]
-        )
+        size = 4 * int(numbers)
+        rows.append(row("one number" if size == 4 else f"{size / 2**20:g} MB", entry, size))
+    largest = 4 * max(SIZES)
+    rows.append(row(f"{largest / 2**20:g} MB, as bfloat16", measured["bfloat16"], largest))
     head = [f"{measured['workers']} processes, loopback", "ms", "low .. high", "GB/s"]
     return tables.markdown(head, rows)
 

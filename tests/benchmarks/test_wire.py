@@ -10,6 +10,7 @@ MEASURED = {
         str(n): {"median": seconds, "low": seconds, "high": 2 * seconds}
         for n, seconds in zip(wire.SIZES, (1e-3, 1e-2, 1e-2, 1e-1, 2**26 / 1e9), strict=True)
     },
+    "bfloat16": {"median": 2**25 / 1e9, "low": 0.02, "high": 0.05},
     "operations": 3e11,
 }
 
@@ -18,7 +19,10 @@ def test_speed_is_that_of_the_gradients_bytes():
     assert wire.speed(MEASURED) == pytest.approx(1e9)
     lines = wire.to_markdown(MEASURED).splitlines()
     assert lines[2] == "| one number | 1 | 1 .. 2 | |"
-    assert lines[-1] == "| 64 MB | 67.1 | 67.1 .. 134 | 1 |"
+    assert lines[-2:] == [
+        "| 64 MB | 67.1 | 67.1 .. 134 | 1 |",
+        "| 64 MB, as bfloat16 | 33.6 | 20 .. 50 | 2 |",
+    ]
 
 
 def test_tokens_that_hide_an_exchange():

@@ -78,6 +78,17 @@ def test_keras_clips_each_replicas_own(mirrored):
         Trainer(Pull(optimizer), strategy=strategy)
 
 
+def test_keras_cannot_update_outside_of_replicas_either(mirrored):
+    """There it would be called once, with the gradients of the whole batch, as any other is."""
+    strategy = mirrored(2)
+    with strategy.scope():
+        w = keras.Variable([0.0, 0.0])
+        optimizer = keras.optimizers.SGD(1.0, global_clipnorm=1.0)
+        optimizer.build([w])
+        with pytest.raises(AttributeError, match="merge_call"):
+            tf.function(lambda: optimizer.apply([tf.constant([3.0, 4.0])], [w]))()
+
+
 @pytest.mark.parametrize("bad", [0, 1])
 def test_a_gradient_that_is_not_finite_on_any_replica_leaves_the_update_out(bad, mirrored):
     """Keras looks at replica 0 alone, and writes what is infinite on replica 1 into the weights."""

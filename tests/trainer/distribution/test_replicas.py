@@ -35,6 +35,12 @@ def test_one_worker_agrees_with_itself(two):
 def test_what_cannot_be_exact_is_refused(two):
     with pytest.raises(TypeError, match=r"a tf\.distribute\.Strategy"):
         Replicas("mirrored")
+    for kind, why in (
+        (tf.distribute.TPUStrategy, "not supported yet: its replicas are traced as one"),
+        (tf.distribute.ParameterServerStrategy, "makes updates again when a worker is lost"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            Replicas(object.__new__(kind))  # neither can be made here
     model = layers.Dense(1)
     with pytest.raises(ValueError, match="jit='loop' with 2 replicas"):
         Trainer(model, loss="mse", optimizer="sgd", strategy=two, jit="loop")
