@@ -1,10 +1,12 @@
 """Tells what got slower, or larger, from one results file to another, beyond the noise.
 
-Where both files have Keras fit, speeds are compared as ratios to it, because it ran in turns with
-the rest on the same machine; otherwise as steps per second. Ends with exit code 1 when something
+Where both files have the same reference, Keras fit or the hand-written loop, speeds are compared as
+ratios to it, because it ran in turns with the rest on the same machine; otherwise as steps per
+second. Ends with exit code 1 when something
 of ours got slower.
 
     python -m benchmarks.compare before/speed.json after/speed.json
+    python -m benchmarks.compare before/scaling.json after/scaling.json
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from benchmarks import results, tables
 
 SMALLEST = 0.03  # a change of speed below this is never called one
 ERRORS = 3.0  # how many standard errors it must exceed
-ONCE = 0.25  # for what is measured once: first step and memory
+FEWEST = 3  # rounds that tell how much noise there is
+ONCE = 0.25  # the limit for fewer, and for what is measured once: first step and memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,21 +60,32 @@ class Change:
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     """The changes of all that both files hold."""
     for workload, record in after["workloads"].items():
-        earlier = before["workloads"].get(workload, {}).get("contenders", {})
+        then = before["workloads"].get(workload, {})
+        earlier, base = then.get("contenders", {}), record.get("reference")
         for contender, entry in record.get("contenders", {}).items():
-            if "steps_per_second" in entry and "steps_per_second" in earlier.get(contender, {}):
-                yield from _changes(workload, contender, earlier[contender], entry)
+            if contender in earlier:
+                paired = contender != base == then.get("reference")
+                yield from _changes(
+                    workload, contender, earlier[contender], entry, base if paired else None
+                )
 
 
 def _changes(
-    workload: str, contender: str, before: Mapping[str, Any], after: Mapping[str, Any]
+    workload: str,
+    contender: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    reference: str | None,
 ) -> Iterator[Change]:
-    paired = "ratio" in before and "ratio" in after and contender != results.REFERENCE
-    key, quantity = ("ratio", "speed / fit") if paired else ("steps_per_second", "steps/s")
-    old, new = before[key], after[key]
-    limit = max(SMALLEST, ERRORS * math.hypot(old["noise"], new["noise"]))
-    gain = new["median"] / old["median"] - 1
-    yield Change(workload, contender, quantity, old["median"], new["median"], gain, limit)
+    paired = reference is not None and "ratio" in before and "ratio" in after
+    key, quantity = ("ratio", f"speed / {reference}") if paired else ("steps_per_second", "steps/s")
+    if key in before and key in after:
+        old, new = before[key], after[key]
+        limit = max(SMALLEST, ERRORS * math.hypot(old["noise"], new["noise"]))
+        if min(len(before["rounds"]), len(after["rounds"])) < FEWEST:
+            limit = max(limit, ONCE)
+        gain = new["median"] / old["median"] - 1
+        yield Change(workload, contender, quantity, old["median"], new["median"], gain, limit)
     for key, quantity in (("first_step_seconds", "first step, s"), ("peak_mb", "memory, MB")):
         if key in before and key in after:
             gain = before[key] / after[key] - 1

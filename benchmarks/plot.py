@@ -20,6 +20,7 @@ MARKS = {
     "ours_bare": ("#7db3e0", "o"),
     "fit": ("#57606a", "s"),
     "fit_best": ("#d9822b", "D"),
+    "fit_32": ("#d9822b", "D"),
     "orbit": ("#8250df", "^"),
     "hand": ("#2da44e", "v"),
 }
@@ -73,7 +74,7 @@ def draw(
         )
         for axis in row[1:]:
             axis.set_yticklabels([])
-    _foot(figure, measured, list(drawn))
+    foot(figure, measured, list(drawn))
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
 
@@ -148,7 +149,7 @@ def dots(measured: Mapping[str, Any], path: str | pathlib.Path) -> None:
         frameon=False,
         fontsize=9,
     )
-    _foot(figure, measured, names)
+    foot(figure, measured, names)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
 
@@ -198,7 +199,7 @@ def load_pyplot() -> Any:
     return pyplot
 
 
-def _foot(figure: Any, measured: Mapping[str, Any], names: Sequence[str]) -> None:
+def foot(figure: Any, measured: Mapping[str, Any], names: Sequence[str]) -> None:
     """The machine, the version and the day, in small print."""
     found = [results.circumstances(measured, name) for name in names]
     machine, versions = found[-1]["machine"], found[-1]["versions"] or {}

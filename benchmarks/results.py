@@ -77,23 +77,22 @@ def save(path: str | pathlib.Path, measured: dict[str, Any]) -> None:
 
 
 def update(
-    path: str | pathlib.Path, name: str, record: Mapping[str, Any], order: Sequence[str] = ()
+    path: str | pathlib.Path, records: Mapping[str, Any], order: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Puts a workload's record into a file, beside the others that it has.
+    """Puts workloads' records into a file, beside the others that it has.
 
     So the pieces of a long measurement can be run apart and make one file together.
 
     Args:
         path: of the file; it and its folder are made where they are missing.
-        name: of the workload.
-        record: what was measured.
+        records: workload -> what was measured.
         order: of the workloads in the file; those it does not name come last.
 
     Returns:
         All that the file now has.
     """
     measured = load(path) if pathlib.Path(path).exists() else {}
-    found = {**measured.get("workloads", {}), name: dict(record)}
+    found = {**measured.get("workloads", {}), **records}
     ranks = {known: rank for rank, known in enumerate(order)}
     found = dict(sorted(found.items(), key=lambda item: ranks.get(item[0], len(ranks))))
     pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)

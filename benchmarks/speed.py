@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
             data_dir=given.data_dir,
             seed=given.seed,
         )
-        results.update(path, name, record, order=list(workloads.WORKLOADS))
+        results.update(path, {name: record}, order=list(workloads.WORKLOADS))
         tables.show_workload(out, name, record)
     tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
     draw(path)

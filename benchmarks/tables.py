@@ -124,9 +124,14 @@ def keras_setting(settings: Mapping[str, Any]) -> str:
 
 def show_machine(out: rich.console.Console, measured: Mapping[str, Any]) -> None:
     """The machine, the versions and the date."""
+    out.print(machine_line(measured))
+
+
+def machine_line(measured: Mapping[str, Any]) -> str:
+    """The machine, the versions, the date, and how busy the machine was."""
     machine = measured["machine"]
-    versions = ", ".join(f"{k} {v}" for k, v in measured.get("versions", {}).items())
-    out.print(
+    versions = ", ".join(f"{k} {v}" for k, v in (measured.get("versions") or {}).items())
+    return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB; "
         f"Python {machine['python']}, {versions}; {machine['date']}; "
         f"load before: {machine['load'][0]}"

@@ -30,7 +30,8 @@ class KerasFit(Peer):
 
     Settings: `input` "arrays" (default; with `batch_size`) or "tf.data" (batched, cached,
     prefetched), `steps_per_execution` (default 1), `jit_compile` (default "auto"), `precision`, the
-    policy of every layer, `tf32`, see `tensor_float_32`.
+    policy of every layer, `tf32`, see `tensor_float_32`, `listeners`, how many callbacks read the
+    loss of every step.
     """
 
     workload: Supervised
@@ -62,7 +63,10 @@ class KerasFit(Peer):
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
         """One call of `fit`."""
         x, arguments = self._input(self.rows(batches))
-        history = self.model.fit(x, epochs=epochs, shuffle=False, verbose=0, **arguments)
+        listeners = [_listener() for _ in range(self.settings.get("listeners", 0))]
+        history = self.model.fit(
+            x, epochs=epochs, shuffle=False, verbose=0, callbacks=listeners, **arguments
+        )
         return float(history.history["loss"][-1])
 
     def weights(self) -> list[np.ndarray]:
@@ -151,6 +155,20 @@ class KerasFit(Peer):
                 .prefetch(tf.data.AUTOTUNE)
             )
         return self._pipelines[rows], {}
+
+
+def _listener() -> Any:
+    """A callback that keeps the loss of every step: Keras's is a mean since the epoch's begin."""
+    import keras
+
+    class Listener(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.seen = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.seen.append(logs["loss"])
+
+    return Listener()
 
 
 def _hopeless(tries: list[dict[str, Any]], setting: dict[str, Any]) -> str | None:

@@ -33,7 +33,8 @@ class Ours(Peer):
     Settings: `features`, which are on (default: `FEATURES`): "metrics", "progress",
     "gradient_norm", "checkpoint" (one at the end of each `fit`) and those of `CALLBACKS`; `jit`;
     `steps_per_call`, to cut the compiled loop as a callback with `Every(steps=...)` does;
-    `precision`, as the Trainer takes it; `tf32`, see `tensor_float_32`.
+    `listeners`, how many callbacks read the loss of every step; `precision`, as the Trainer takes
+    it; `tf32`, see `tensor_float_32`.
     """
 
     FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
@@ -110,6 +111,7 @@ class Ours(Peer):
         chosen = [make(callbacks, folder) for name, make in CALLBACKS.items() if name in features]
         if self.settings.get("steps_per_call"):
             chosen.append(_cut(self.settings["steps_per_call"]))
+        chosen.extend(_listener() for _ in range(self.settings.get("listeners", 0)))
         return chosen
 
 
@@ -127,3 +129,16 @@ def _cut(steps: int) -> Any:
         when = callbacks.Every(steps=steps)
 
     return Cut()
+
+
+def _listener() -> Any:
+    """A callback that keeps the loss of every step."""
+    from trainer import callbacks
+
+    class Listener(callbacks.Callback):
+        when = callbacks.Every(epochs=1)
+
+        def __call__(self, report):
+            self.seen = report.steps["loss"]
+
+    return Listener()

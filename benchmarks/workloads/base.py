@@ -185,8 +185,9 @@ class Supervised(Workload):
         model, loss_fn, optimizer = self.keras_model(), self.keras_loss(), self.keras_optimizer()
         model.set_weights(weights)
         optimizer.build(model.trainable_variables)
-        names = {name: keras.metrics.get(name) for name in self.metrics() if name != "accuracy"}
-        if "accuracy" in self.metrics():
+        chosen = self.metrics()
+        names = {getattr(m, "__name__", m): keras.metrics.get(m) for m in chosen if m != "accuracy"}
+        if "accuracy" in chosen:
             names["accuracy"] = keras.metrics.sparse_categorical_accuracy
 
         def values(y, outputs):

@@ -28,6 +28,7 @@ class Wide(Supervised):
     units = 2048
     hidden = 5
     rows = 6400
+    metric_count = None  # so many plain functions; None: accuracy
 
     def data(self, data_dir=None):
         """Normal rows [b, features] and labels [b]; `data_dir` is not needed."""
@@ -53,8 +54,26 @@ class Wide(Supervised):
         hidden = [keras.layers.Dense(self.units, activation="relu") for _ in range(self.hidden)]
         return keras.Sequential([keras.Input([self.features]), *hidden, keras.layers.Dense(10)])
 
+    def metrics(self):
+        """Accuracy, or as many functions as are asked for."""
+        count = self.metric_count
+        return super().metrics() if count is None else [within(k) for k in range(count)]
+
     def keras_optimizer(self):
         """Keras's own Adam, which `keras.saving` finds again; there is no embedding here."""
         import keras
 
         return keras.optimizers.Adam(self.learning_rate)
+
+
+def within(distance):
+    """A metric: whether the class told is at most so far from the true one, [b]."""
+    import tensorflow as tf
+
+    def metric(y_true, y_pred):
+        told = tf.argmax(y_pred, -1, tf.int32)
+        true = tf.reshape(tf.cast(y_true, tf.int32), tf.shape(told))
+        return tf.cast(tf.abs(told - true) <= distance, tf.float32)
+
+    metric.__name__ = f"within_{distance}"
+    return metric

@@ -82,7 +82,7 @@ def test_speed_is_measured_in_pieces(tmp_path, monkeypatch):
         record = speed.measure(name, ["fit"], rounds=2, steps=3)
         assert record["threads"] == {"intra_op": 0} and record["versions"]["tensorflow"]
         assert record["machine"]["cores"] and record["seconds"] >= 0
-        kept = results.update(path, name, record, order=["digits", "gpt"])
+        kept = results.update(path, {name: record}, order=["digits", "gpt"])
         assert kept["workloads"][name] == record
     assert list(kept["workloads"]) == ["digits", "gpt"]
     assert 0 <= speed.age(path, "gpt") < 0.01
@@ -91,5 +91,5 @@ def test_speed_is_measured_in_pieces(tmp_path, monkeypatch):
 
 
 def test_what_could_not_be_measured_is_not_kept(tmp_path):
-    results.update(tmp_path / "speed.json", "mnist", {"title": "t", "skipped": "no data"})
+    results.update(tmp_path / "speed.json", {"mnist": {"title": "t", "skipped": "no data"}})
     assert speed.age(tmp_path / "speed.json", "mnist") == float("inf")

@@ -73,6 +73,44 @@ def test_the_command_fails_on_what_got_slower(tmp_path, capsys):
     assert compare.main(["compare", paths[0], str(tmp_path / "none.json")]) == 2
 
 
+def test_two_rounds_do_not_tell_how_much_noise_there_is():
+    two = {"ours": [0.5, 0.5], "fit": [1.0, 1.0]}
+    assert (
+        verdicts(measured(**two), measured(**{**two, "ours": [0.6, 0.6]}))["ours", "speed / fit"]
+        == "same"
+    )
+    assert (
+        verdicts(measured(**two), measured(**{**two, "ours": [0.8, 0.8]}))["ours", "speed / fit"]
+        == "worse"
+    )
+
+
+def test_another_reference_leaves_steps_per_second():
+    """As when a workload is first held against fit, and later against a hand-written loop."""
+    after = measured()
+    entries = after["workloads"]["w"]["contenders"]
+    entries["hand"] = entries.pop("fit")
+    results.summarise(after["workloads"]["w"], "hand")
+    assert verdicts(measured(), after)["ours", "steps/s"] == "same"
+
+
+def test_the_command_names_what_got_slower_in_a_custom_workload(tmp_path, capsys):
+    """Planted: the step takes a fifth longer, the machine is twice as fast."""
+    files = []
+    for factor, machine in ((1.0, 1.0), (1.2, 0.5)):
+        given = measured(
+            ours=[factor * machine * s for s in (0.50, 0.51, 0.49, 0.50, 0.50)],
+            fit=[machine * s for s in (1.0, 1.02, 0.98, 1.0, 1.0)],
+        )
+        entries = given["workloads"]["w"]["contenders"]
+        entries["hand"] = entries.pop("fit")
+        results.summarise(given["workloads"]["w"], "hand")
+        files.append(str(tmp_path / f"{factor}.json"))
+        results.save(files[-1], given)
+    assert compare.main(["compare", *files]) == 1
+    assert "w, ours, everything on: speed / hand -16.7%" in capsys.readouterr().out
+
+
 def test_nothing_in_common(tmp_path, capsys):
     empty = {**measured(), "workloads": {"other": {"skipped": "no data"}}}
     for name, content in (("a.json", measured()), ("b.json", empty)):
