@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pathlib
@@ -67,11 +68,15 @@ class Server:
         return {"rows": len(data.x_train)}
 
     def load(self) -> dict[str, Any]:
-        """Imports TensorFlow and reads the data: what comes before the clock of the first step."""
+        """Imports libraries and reads the data: what comes before the clock of the first step."""
         with quiet.quiet_import():
             import tensorflow as tf
 
-        from benchmarks import workloads
+            from benchmarks import peers, workloads
+
+            for library in peers.get(self.spec["peer"]).libraries:
+                importlib.import_module(library)
+
         from benchmarks.data import Data
 
         tf.random.set_seed(0)

@@ -9,7 +9,6 @@ rates, so what is compared is the rule and not the guess. Writes convergence.jso
 
 from __future__ import annotations
 
-import json
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import flags, logging
 
-from benchmarks import cli, machine, plot, quiet, tables
+from benchmarks import cli, machine, plot, quiet, results, tables
 from benchmarks.data.digits import load_digits
 
 RATES = tuple(float(10.0**-k) for k in np.arange(0.0, 4.01, 0.5))
@@ -68,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
     tables.show_machine(out, measured)
     folder = pathlib.Path(given.out)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "convergence.json").write_text(json.dumps(measured), encoding="utf-8")
+    results.save(folder / "convergence.json", measured)
     draw(measured, folder / "convergence.png")
     return 0
 

@@ -13,7 +13,7 @@ import pathlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,7 @@ def main(argv: Sequence[str]) -> int:
         "versions": machine.versions(),
         "jit": given.jit,
         "workload": workload.name,
+        "steps": given.steps,
         "training": cost,
         "once": once,
     }
@@ -209,6 +210,15 @@ def show(out: Any, workload: str, cost: dict[str, Any], once: dict[str, Any], st
     for name, entry in once.items():
         table.add_row(name, f"{entry['seconds']:.1f}", entry["found"])
     out.print(table)
+
+
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """What `show` prints, for a page."""
+    steps = measured["steps"]
+    return tables.page(
+        lambda out: show(out, measured["workload"], measured["training"], measured["once"], steps),
+        measured,
+    )
 
 
 if __name__ == "__main__":

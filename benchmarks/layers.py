@@ -286,6 +286,11 @@ def _ready(result: Any) -> None:
     result[0].numpy()
 
 
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """What `show` prints, for a page."""
+    return tables.page(lambda out: show(out, measured), measured)
+
+
 if __name__ == "__main__":
     define_flags()
     cli.run(main)

@@ -290,6 +290,18 @@ def _ready(result: Any) -> None:
         tensor.numpy()
 
 
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """What the command prints, for a page."""
+
+    def shown(out: Any) -> None:
+        if measured["losses"]:
+            show_losses(out, measured["losses"], measured["xla"])
+        if "vocabulary" in measured:
+            show_vocabulary(out, measured["vocabulary"])
+
+    return tables.page(shown, measured)
+
+
 if __name__ == "__main__":
     define_flags()
     cli.run(main)

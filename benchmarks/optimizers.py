@@ -10,17 +10,16 @@ would at the speed of a plain copy. Prints a table and writes optimizers.json an
 
 from __future__ import annotations
 
-import json
 import pathlib
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from absl import flags, logging
 
-from benchmarks import cli, machine, plot, quiet, tables
+from benchmarks import cli, machine, plot, quiet, results, tables
 
 UPDATES = 10  # in one call
 # What a slow first compilation would make of 1,000 matrices is not the question here.
@@ -69,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
     tables.show_machine(out, measured)
     folder = pathlib.Path(given.out)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "optimizers.json").write_text(json.dumps(measured, indent=1), encoding="utf-8")
+    results.save(folder / "optimizers.json", measured)
     draw(measured, folder / "optimizers.png")
     return 0
 
@@ -211,7 +210,7 @@ def summary(row: dict[str, Any]) -> str:
     )
 
 
-def show(out: Any, measured: dict[str, Any]) -> None:
+def show(out: Any, measured: Mapping[str, Any]) -> None:
     """The table."""
     made = tables.table(
         f"updates of {measured['parameters']:,} parameters; a copy moves "
@@ -278,6 +277,11 @@ def draw(measured: dict[str, Any], path: pathlib.Path) -> None:
     axes[0][0].legend(fontsize=8, frameon=False)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
+
+
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """What `show` prints, for a page."""
+    return tables.page(lambda out: show(out, measured), measured)
 
 
 if __name__ == "__main__":

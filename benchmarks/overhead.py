@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags, logging
@@ -149,6 +149,16 @@ def show(out: Any, workload: str, record: dict[str, Any], steps_per_call: int) -
             f"{1 / ratio['high'] - 1:+.1%} .. {1 / ratio['low'] - 1:+.1%}" if name != BARE else "",
         )
     out.print(made)
+
+
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """What `show` prints, for a page."""
+
+    def shown(out: Any) -> None:
+        for name, record in measured["workloads"].items():
+            show(out, name, record, measured["steps_per_call"])
+
+    return tables.page(shown, measured)
 
 
 if __name__ == "__main__":

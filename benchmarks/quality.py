@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     for name in given.workloads:
         workload = workloads.get(name)
         record = measure(workload, given.seeds, data_dir=given.data_dir, say=logging.info)
-        results.update(path, name, record, order=list(workloads.WORKLOADS))
+        results.update(path, {name: record}, order=list(workloads.WORKLOADS))
         measured["workloads"][name] = record
     out = tables.console()
     show(out, measured)

@@ -20,7 +20,7 @@ import rich.console
 import rich.markup
 from absl import flags, logging
 
-from benchmarks import cli, harness, machine, plot, results, tables, workloads
+from benchmarks import cli, harness, machine, plot, processes, results, tables, workloads
 
 WORKLOAD = "wide"
 # contender -> the peer, and its kind of saving.
@@ -130,9 +130,9 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="benchmark-saving-") as place:
         folder = pathlib.Path(place)
         spec = {"workload": WORKLOAD, "folder": place, "overrides": sized}
-        helper = harness.Process("prepare", spec, folder / "prepare.log")
+        helper = processes.Process("prepare", spec, folder / "prepare.log")
         try:
-            harness.ask(helper, "prepare", data_dir=None, seed=0)
+            processes.ask(helper, "prepare", data_dir=None, seed=0)
         finally:
             helper.close()
         with harness.open_field(WORKLOAD, folder, chosen, say) as field:
@@ -159,15 +159,15 @@ def restored(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Seconds that a new process takes to restore what the last round saved."""
-    process = harness.Process(
+    process = processes.Process(
         f"{name}-restore",
         {"workload": WORKLOAD, "folder": str(folder), **spec},
         folder / f"{name}-restore.log",
     )
     try:
-        harness.ask(process, "load")
-        seconds = harness.ask(process, "restore", folder=record["noted"][-1]["folder"])["seconds"]
-    except harness.Failed as failure:
+        processes.ask(process, "load")
+        seconds = processes.ask(process, "restore", folder=record["noted"][-1]["folder"])["seconds"]
+    except processes.Failed as failure:
         return {"note": f"it could not be restored: {failure}"}
     finally:
         process.close()
@@ -256,6 +256,11 @@ def write(measured: Mapping[str, Any], folder: pathlib.Path) -> None:
         logging.warning("no picture: %s", error)
     else:
         logging.info("written: %s", folder / "saving.png")
+
+
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """What `show` prints, for a page."""
+    return tables.page(lambda out: show(out, measured["workloads"][WORKLOAD]), measured)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ memory is read from a process each. Writes scaling.json, series by series, and s
 from __future__ import annotations
 
 import pathlib
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags, logging
 
-from benchmarks import cli, plot, quiet, results, tables
+from benchmarks import cli, plot, quiet, results, standing, tables
 from benchmarks.series import MEMORY, SERIES, Series, measure, point
 
 
@@ -53,7 +54,9 @@ def show(out: Any, measured: Mapping[str, Any], name: str) -> None:
     """A series as a table."""
     series = SERIES[name]
     head, rows = cells(measured, name)
-    made = tables.table(f"{series.quantity}, by {series.title}", *head)
+    made = tables.table(
+        f"{series.quantity}, by {series.title}", *(textwrap.fill(cell, 16) for cell in head)
+    )
     for row in rows:
         made.add_row(*row)
     out.print(made)
@@ -169,8 +172,9 @@ def panel(axis: Any, measured: Mapping[str, Any], name: str) -> None:
         highest, lowest = max(highest, *high), min(lowest, *low)
     plot.log_ticks(axis, "x", series.values)
     axis.set_ylim(lowest / 1.5, highest * 1.5)
-    ticks = [k * 10**e for e in range(7) for k in ((1,) if highest > 30 * lowest else (1, 2, 5))]
-    plot.log_ticks(axis, "y", ticks)
+    within = highest / lowest
+    marks = (1,) if within > 100 else (1, 2, 5) if within > 3 else (1, 1.5, 2, 3, 4, 5, 6, 7, 8)
+    plot.log_ticks(axis, "y", [mark * 10**power for power in range(7) for mark in marks])
     axis.set_title(series.title, loc="left", fontsize=10, color=plot.INK)
     axis.set_ylabel(series.quantity, fontsize=8, color=plot.INK)
     axis.tick_params(length=0, labelsize=8, colors=plot.INK)
@@ -181,16 +185,14 @@ def panel(axis: Any, measured: Mapping[str, Any], name: str) -> None:
 
 def to_markdown(measured: Mapping[str, Any]) -> str:
     """A table of each series."""
-    parts = []
+    parts, firsts = [], []
     for name, series in SERIES.items():
         head, rows = cells(measured, name)
         if rows:
-            about = results.circumstances(measured, point(name, series.values[0]))
-            parts.append(
-                f"**{series.title}**, {series.quantity} ({tables.machine_line(about)}):\n\n"
-                f"{tables.markdown(head, rows)}"
-            )
-    return "\n\n".join(parts)
+            title = f"**{series.title[0].upper()}{series.title[1:]}**, {series.quantity}:"
+            parts += [title, tables.markdown(head, rows)]
+            firsts.append(point(name, int(rows[0][0].replace(",", ""))))
+    return "\n\n".join([standing.circumstances(measured, firsts), *parts])
 
 
 if __name__ == "__main__":

@@ -240,6 +240,18 @@ def show_attention(out: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     out.print(made)
 
 
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """What the command prints, for a page."""
+
+    def shown(out: Any) -> None:
+        if measured["generation"]:
+            show_generation(out, measured["generation"])
+        if measured["attention"]:
+            show_attention(out, measured["attention"])
+
+    return tables.page(shown, measured)
+
+
 if __name__ == "__main__":
     define_flags()
     cli.run(main)

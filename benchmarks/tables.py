@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import rich.box
 import rich.console
 import rich.markup
 import rich.table
+import rich.text
 
 from benchmarks.peers import LABELS
 
@@ -41,6 +42,36 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([lines[0], f"|{marks}|", *lines[1:]])
 
 
+def page(show: Callable[[Any], object], measured: Mapping[str, Any]) -> str:
+    """What a command prints, as Markdown, and where and when it was measured.
+
+    Args:
+        show: is given something that prints as a console does.
+        measured: with `machine` and `versions`.
+    """
+    out = _Page()
+    show(out)
+    out.print(machine_line(measured))
+    return "\n\n".join(out.parts)
+
+
+class _Page:
+    """Stands for a console."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def print(self, shown: Any = "", *, markup: bool = True) -> None:
+        """Takes a table, or lines of text."""
+        if isinstance(shown, rich.table.Table):
+            head = [str(column.header).replace("\n", " ") for column in shown.columns]
+            cells = zip(*(map(str, column.cells) for column in shown.columns), strict=True)
+            self.parts += [f"**{shown.title}**", markdown(head, list(cells))]
+        elif shown:
+            text = rich.text.Text.from_markup(shown).plain if markup else str(shown)
+            self.parts += [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def label(name: str) -> str:
     """What a contender is called in print."""
     return LABELS.get(name, name)
@@ -58,15 +89,15 @@ def show_workload(out: rich.console.Console, name: str, record: Mapping[str, Any
         f"rounds of {record['steps_per_round']} steps",
         "",
         "steps/s",
-        f"x {label(record['reference'])}",
+        "\n".join(f"x {label(record['reference'])}".rsplit(" ", 1)),
         "low .. high",
         "first step",
         "peak memory",
-        *(f"test {key}" for key in tested[:TESTED]),
+        *(f"test\n{key}" for key in tested[:TESTED]),
     )
     for contender, entry in contenders.items():
         if "steps_per_second" in entry:
-            cells = _row(contender, entry, tested[:TESTED])
+            cells = row(contender, entry, tested[:TESTED])
             made.add_row(*cells, style="bold" if contender == "ours" else None)
     out.print(made)
     for line in remarks(contenders):
@@ -91,7 +122,8 @@ def remarks(contenders: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [f"{'; '.join(who)}: {what}" for what, who in said.items()]
 
 
-def _row(contender: str, entry: Mapping[str, Any], tested: Sequence[str]) -> list[str]:
+def row(contender: str, entry: Mapping[str, Any], tested: Sequence[str]) -> list[str]:
+    """A contender's cells: speed, ratio, first step, memory, and its values of the test split."""
     test = entry.get("test", {})
     return [
         label(contender),

@@ -29,7 +29,7 @@ LABELS = {
     "ours_bare": "ours, bare loop",
     "fit": "Keras fit",
     "fit_best": "Keras fit, best setting",
-    "fit_32": "Keras fit: tf.data, 32 steps an execution, XLA",
+    "fit_32": "Keras fit, 32 steps an execution, XLA",
     "orbit": "Orbit",
     "hand": "hand-written loop",
     "ours_checkpoint": "ours: Checkpoint",

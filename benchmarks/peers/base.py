@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,9 @@ class Peer:
     Raises:
         Unavailable: a library is missing, or something that the contender needs of it.
     """
+
+    # Imported before the clock of the first step starts, as TensorFlow is.
+    libraries: ClassVar[Sequence[str]] = ("keras",)
 
     def __init__(
         self,

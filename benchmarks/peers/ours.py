@@ -38,6 +38,7 @@ class Ours(Peer):
     """
 
     FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
+    libraries = ("trainer", "layers", "losses", "optimizers")
 
     def setup(self, weights: Sequence[np.ndarray]) -> None:
         """The workload's Trainer, with these weights."""

@@ -22,7 +22,7 @@ class Gpt(Supervised):
     epochs = 5
     learning_rate = 1e-3
     expected: ClassVar = {"accuracy": 0.45}
-    round_steps = 150
+    round_steps = 75
 
     def data(self, data_dir=None):
         """Characters [b, t], and the next ones [b, t]."""

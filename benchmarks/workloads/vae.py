@@ -90,7 +90,7 @@ class Vae(Custom):
     epochs = 200
     learning_rate = 2e-3
     expected: ClassVar = {"loss": 2.25}
-    round_steps = 500
+    round_steps = 3000
     models = ("encoder", "decoder")
 
     def data(self, data_dir=None):

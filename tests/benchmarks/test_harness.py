@@ -1,10 +1,8 @@
 """Turns, failures and the processes of the harness, on contenders that train nothing."""
 
-import json
-
 import pytest
 
-from benchmarks import harness, machine, results, workloads
+from benchmarks import harness, processes, results, workloads
 
 
 class Fake:
@@ -21,7 +19,7 @@ class Fake:
 
     def receive(self):
         if self.command == self.fails_on:
-            raise harness.Failed("it broke\nwith a long log")
+            raise processes.Failed("it broke\nwith a long log")
         return {
             "load": {"versions": {}},
             "start": {"seconds": 2.0, "loss": 1.0, "settings": {"a": 1}},
@@ -155,48 +153,6 @@ def test_a_race_becomes_a_summary(tmp_path):
 )
 def test_round_size(rows, batch, steps, expected):
     assert harness.round_size(rows, batch, steps) == expected
-
-
-def spec(tmp_path):
-    return {"workload": "digits", "peer": "fit", "folder": str(tmp_path)}
-
-
-def test_a_command_that_raises_is_told(tmp_path):
-    process = harness.Process("a", spec(tmp_path), tmp_path / "a.log")
-    try:
-        with pytest.raises(harness.Failed, match="no attribute 'dance'"):
-            harness.ask(process, "dance")
-        with pytest.raises(harness.Failed, match="'NoneType'"):  # it still answers
-            harness.ask(process, "evaluate")
-        assert "Traceback" in process.tail(100)
-    finally:
-        process.close()
-    assert process.process.returncode == 0
-
-
-def test_a_dead_process_is_told_with_the_end_of_its_log(tmp_path):
-    process = harness.Process("a", spec(tmp_path), tmp_path / "a.log")
-    process.log.write_text("last words\n")
-    process.process.kill()
-    with pytest.raises(harness.Failed, match=r"(?s)exit code -9.*last words"):
-        harness.ask(process, "load")
-    process.close()
-
-
-def test_a_process_that_takes_too_long_is_ended(tmp_path):
-    process = harness.Process("a", spec(tmp_path), tmp_path / "a.log", seconds=0.01)
-    with pytest.raises(harness.Failed, match="took over"):
-        process.receive()
-    assert process.process.poll() is not None
-    process.close()
-
-
-def test_machine_facts_are_json():
-    facts = machine.facts()
-    assert json.loads(json.dumps(facts)) == facts
-    assert facts["cores"] >= 1 and facts["memory_gb"] > 0 and facts["processor"]
-    assert machine.versions()["tensorflow"]
-    assert 10 < machine.peak_mb() < 1e6
 
 
 def test_contenders_may_share_a_process(tmp_path):

@@ -1,5 +1,6 @@
 """Waiting until the machine rests: at least so long, and no longer than the most."""
 
+import json
 import time
 
 from benchmarks import machine
@@ -31,3 +32,11 @@ def test_busy_counts_up():
     after = machine.busy()
     assert after[0] >= before[0]
     assert after[1] >= before[1]
+
+
+def test_machine_facts_are_json():
+    facts = machine.facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["cores"] >= 1 and facts["memory_gb"] > 0 and facts["processor"]
+    assert machine.versions()["tensorflow"]
+    assert 10 < machine.peak_mb() < 1e6

@@ -56,5 +56,5 @@ def test_seeds_train_apart_and_one_file_holds_all(tmp_path):
     assert len(said) == 2 and said[1].startswith("digits, seed 1: accuracy")
     path = tmp_path / "quality.json"
     for name in ("vae", "digits"):
-        results.update(path, name, record, order=["digits", "vae"])
+        results.update(path, {name: record}, order=["digits", "vae"])
     assert list(results.load(path)["workloads"]) == ["digits", "vae"]

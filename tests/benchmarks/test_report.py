@@ -48,6 +48,63 @@ def test_what_no_command_makes_is_refused(tmp_path):
         report.generate("quiet", tmp_path)
 
 
+MACHINE = {
+    "processor": "P",
+    "cores": 2,
+    "memory_gb": 8,
+    "python": "3.11",
+    "load": [0.1],
+    "date": "2030-01-01T00:00:00+00:00",
+}
+SPREAD = {"median": 1.25, "low": 1.0, "high": 1.5, "noise": 0.0}
+# What commands write, and a line that the page must have.
+MEASURED = {
+    "overhead": (
+        {
+            "steps_per_call": 500,
+            "workloads": {
+                "w": {"contenders": {"all": {"ratio": SPREAD, "steps_per_second": SPREAD}}}
+            },
+        },
+        "| all | 1 | -20.0% | -33.3% .. +0.0% |",
+    ),
+    "optimizers": (
+        {
+            "parameters": 1000,
+            "copy_gb_per_s": 10.0,
+            "rows": [
+                {
+                    "optimizer": "Adam",
+                    "variables": 10,
+                    "mode": "xla",
+                    "ours_ms": 2.0,
+                    "of_limit": 1.5,
+                    "ours_first_s": 0.5,
+                }
+            ],
+        },
+        "| Adam | 10 | xla | 2.00 | | | 1.5 | 0.5 | |",
+    ),
+    "instruments": (
+        {
+            "workload": "w",
+            "steps": 10,
+            "training": {"norms": {"extra": SPREAD, "steps_per_second": 10.0}},
+            "once": {"doctor": {"seconds": 2.0, "found": "well"}},
+        },
+        "| doctor | 2.0 | well |",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(MEASURED))
+def test_what_commands_print_becomes_a_page(tmp_path, name):
+    measured, line = MEASURED[name]
+    results.save(tmp_path / f"{name}.json", {"machine": MACHINE, **measured})
+    page = report.generate(name, tmp_path)
+    assert line in page.splitlines() and page.endswith("load before: 0.1")
+
+
 @pytest.mark.parametrize("page", report.pages(), ids=lambda page: page.name)
 def test_regenerating_changes_nothing(page):
     """No figure of a generated part was typed, and none is older than its file."""

@@ -6,7 +6,18 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import child, harness, machine, peers, plot, results, saving, tables, workloads
+from benchmarks import (
+    child,
+    harness,
+    machine,
+    peers,
+    plot,
+    processes,
+    results,
+    saving,
+    tables,
+    workloads,
+)
 from benchmarks.peers.saving import Rhythm
 
 EVERY = 4
@@ -121,7 +132,7 @@ def test_table_and_files(record, tmp_path):
 
 
 class Here:
-    """Answers as `harness.Process` does, in this process."""
+    """Answers as `processes.Process` does, in this process."""
 
     def __init__(self, name, spec, log):
         self.name, self.server = name, child.Server(json.loads(json.dumps(spec)))
@@ -138,7 +149,8 @@ class Here:
 
 def test_the_whole_measurement(monkeypatch):
     """Ours alone: the loop, the saver and the restore."""
-    monkeypatch.setattr(harness, "Process", Here)
+    for module in (harness, processes):
+        monkeypatch.setattr(module, "Process", Here)
     monkeypatch.setattr(harness, "PAUSE", 0.0)
     found = saving.measure(
         ["ours_checkpoint"],

@@ -40,7 +40,7 @@ def test_tables_say_what_was_measured():
     assert scaling.cells(measured(), "width")[1] == []
     page = scaling.to_markdown(measured())
     assert "| 4,096 | 10 | 100 | | | 10.0 (10.0 .. 10.0) |" in page
-    assert "| 1,000 | 900 | | | |" in page and "load before: 0.1" in page
+    assert "| 1,000 | 900 | | | |" in page and "P, 2 cores" in page
     stream = io.StringIO()
     scaling.show(tables.console(file=stream), measured(), "memory_run")
     assert "900" in stream.getvalue()
