@@ -95,18 +95,19 @@ def dots(measured: Mapping[str, Any], path: str | pathlib.Path) -> None:
     columns = (
         ("speed, as a multiple of the reference's", "ratio", (1, 2, 5, 10, 20)),
         ("seconds to the first step", "first_step_seconds", (0.2, 0.5, 1, 2, 5, 10, 20, 50)),
-        ("peak memory, MB", "peak_mb", (500, 1000, 2000, 4000, 8000)),
+        ("peak memory, MB", "peak_mb", (500, 700, 1000, 1500, 2000, 3000, 5000, 8000)),
     )
     figure, axes = pyplot.subplots(
         1,
         len(columns),
-        figsize=(13, 1.6 + 0.42 * len(drawn)),
+        figsize=(13, 1.4 + 0.5 * len(drawn)),
         sharey=True,
         layout="constrained",
         gridspec_kw={"width_ratios": [1.6, 1, 1]},
     )
     names = list(drawn)
-    shown = dict.fromkeys(c for entries in drawn.values() for c in entries)
+    found = dict.fromkeys(c for entries in drawn.values() for c in entries)
+    shown = [c for c in MARKS if c in found] + [c for c in found if c not in MARKS]
     for axis, (heading, key, ticks) in zip(axes, columns, strict=True):
         for number, contender in enumerate(shown):
             colour, mark = MARKS.get(contender, (OTHERS, "o"))
@@ -121,6 +122,9 @@ def dots(measured: Mapping[str, Any], path: str | pathlib.Path) -> None:
                 axis.plot(
                     _middle(value), row + shift, mark, color=colour, markersize=6, linestyle="none"
                 )
+        axis.set_xscale("log")
+        low, high = axis.get_xlim()
+        axis.set_xlim(low / 1.2, high * 1.2)
         log_ticks(axis, "x", ticks)
         axis.set_title(heading, loc="left", fontsize=11, color=INK)
         axis.tick_params(length=0, colors=INK)

@@ -84,9 +84,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def age(path: pathlib.Path, name: str) -> float:
-    """Hours since a workload was measured with success; infinite where it never was."""
+    """Hours since ours was measured in a workload; infinite where it never was, or failed."""
     record = results.load(path)["workloads"].get(name, {}) if path.exists() else {}
-    if "contenders" not in record:
+    if "rounds" not in record.get("contenders", {}).get("ours", {}):
         return float("inf")
     then = datetime.datetime.fromisoformat(record["machine"]["date"])
     return (datetime.datetime.now(datetime.timezone.utc) - then).total_seconds() / 3600

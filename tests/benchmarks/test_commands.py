@@ -16,6 +16,8 @@ from benchmarks import harness, results, speed
         ("benchmarks.saving", "--every"),
         ("benchmarks.precision", "--device"),
         ("benchmarks.replicas", "--replicas"),
+        ("benchmarks.scaling", "--series"),
+        ("benchmarks.report", "--pages"),
         ("benchmarks.quality", "--seeds"),
     ],
 )
@@ -40,6 +42,7 @@ def test_help(run_module, module, flag):
         (["benchmarks.losses", "--losses=hubre"], "Did you mean 'huber'?"),
         (["benchmarks.precision", "--precisions=bflaot16"], "Did you mean 'bfloat16'?"),
         (["benchmarks.saving", "--savers=orbit"], "'orbit' is not one of ours_checkpoint"),
+        (["benchmarks.scaling", "--series=batches"], "Did you mean 'batch'?"),
         (["benchmarks.compare", "one.json"], "give two results files"),
     ],
 )
@@ -79,7 +82,7 @@ def test_speed_is_measured_in_pieces(tmp_path, monkeypatch):
     path = tmp_path / "new" / "speed.json"
     for name in ("gpt", "digits", "gpt"):
         assert speed.age(path, name) == float("inf") or name == "gpt"
-        record = speed.measure(name, ["fit"], rounds=2, steps=3)
+        record = speed.measure(name, ["ours"], rounds=2, steps=3)
         assert record["threads"] == {"intra_op": 0} and record["versions"]["tensorflow"]
         assert record["machine"]["cores"] and record["seconds"] >= 0
         kept = results.update(path, {name: record}, order=["digits", "gpt"])
@@ -90,6 +93,9 @@ def test_speed_is_measured_in_pieces(tmp_path, monkeypatch):
     assert path.with_suffix(".png").stat().st_size > 1000
 
 
-def test_what_could_not_be_measured_is_not_kept(tmp_path):
-    results.update(tmp_path / "speed.json", {"mnist": {"title": "t", "skipped": "no data"}})
+@pytest.mark.parametrize(
+    "failed", [{"skipped": "no data"}, {"contenders": {"ours": {"skipped": "it broke"}}}]
+)
+def test_what_could_not_be_measured_is_not_kept(tmp_path, failed):
+    results.update(tmp_path / "speed.json", {"mnist": failed})
     assert speed.age(tmp_path / "speed.json", "mnist") == float("inf")
