@@ -19,6 +19,10 @@ WORKLOADS: dict[str, tuple[str, str]] = {
     "lstm": ("Lstm", "LSTM on characters"),
     "gpt": ("Gpt", "GPT on characters"),
     "vae": ("Vae", "VAE on 8x8 handwritten digits"),
+    "policy_gradient": ("PolicyGradient", "Actor and critic on CartPole"),
+    "distillation": ("Distillation", "Distillation on digits, with one missing"),
+    "two_tower": ("Retrieval", "Two-tower retrieval of items for users"),
+    "quantile": ("Quantile", "Quantiles of a target whose spread varies"),
 }
 # Of commands that train nothing else.
 OTHERS: dict[str, tuple[str, str]] = {"wide": ("Wide", "MLP with 17 million weights")}

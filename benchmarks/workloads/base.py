@@ -139,21 +139,8 @@ class Supervised(Workload):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def keras_optimizer(self) -> Any:
-        """Keras's Adam, with the gradients of embeddings made dense first.
-
-        An embedding's gradient has a row per use. Keras's Adam squares each row before it adds them
-        up, so a character that occurs n times in a batch moves up to sqrt(n) times too far; for the
-        same work by all, the rows are added first.
-        """
-        import keras
-        import tensorflow as tf
-
-        class Adam(keras.optimizers.Adam):
-            def apply(self, grads, trainable_variables=None):
-                dense = [None if g is None else tf.convert_to_tensor(g) for g in grads]
-                return super().apply(dense, trainable_variables)
-
-        return Adam(self.learning_rate)
+        """Keras's Adam: see `keras_adam`."""
+        return keras_adam(self.learning_rate)
 
     def trainer(self, data, weights=None, **settings):
         """Model, loss, optimizer and metrics."""
@@ -231,12 +218,17 @@ class Custom(Workload):
 
         settings.pop("metrics", None)  # a task has its own
         trainer = Trainer(self.task(), **settings)
-        if weights is not None:
+        if weights is None:
+            self.pretrain(trainer, data)
+        else:
             self.build(trainer, data)
             left = list(weights)
             for model in self._models(trainer.task):
                 model.set_weights([left.pop(0) for _ in model.weights])
         return trainer
+
+    def pretrain(self, trainer: Any, data: Data) -> None:
+        """What comes before, where no weights are given: training a teacher, say."""
 
     def build(self, trainer: Any, data: Data) -> None:
         """Makes all variables, as `fit` would."""
@@ -264,3 +256,21 @@ class Custom(Workload):
 
     def _models(self, task: Any) -> list[Any]:
         return [getattr(task, name) for name in self.models]
+
+
+def keras_adam(learning_rate: float) -> Any:
+    """Keras's Adam, with the gradients of embeddings made dense first.
+
+    An embedding's gradient has a row per use. Keras's Adam squares each row before it adds them up,
+    so a row that is used n times in a batch moves up to sqrt(n) times too far; for the same work by
+    all, the rows are added first.
+    """
+    import keras
+    import tensorflow as tf
+
+    class Adam(keras.optimizers.Adam):
+        def apply(self, grads, trainable_variables=None):
+            dense = [None if g is None else tf.convert_to_tensor(g) for g in grads]
+            return super().apply(dense, trainable_variables)
+
+    return Adam(learning_rate)

@@ -16,7 +16,11 @@ NAMES = [*workloads.WORKLOADS, *workloads.OTHERS]
 SUPERVISED = [n for n in NAMES if isinstance(workloads.get(n), workloads.Supervised)]
 CUSTOM = [n for n in NAMES if isinstance(workloads.get(n), workloads.Custom)]
 # Attributes that make a job smaller and leave its code as it is.
-SMALLER = {"wide": {"units": 16}}
+SMALLER = {
+    "wide": {"units": 16},
+    "distillation": {"teacher_epochs": 1},
+    "policy_gradient": {"most_steps": 20},
+}
 ROWS = 6
 
 
@@ -151,6 +155,12 @@ def test_keras_adds_up_the_gradient_rows_of_an_embedding():
         uses = tf.IndexedSlices(tf.ones([51, 1]), [0] * 50 + [1], tf.constant([3, 1]))
         optimizer.apply([uses], [table])
         np.testing.assert_allclose(table[:, 0], [-1e-3, -1e-3, 0], rtol=1e-4)
+
+
+def test_help_lists_them_all(run_module):
+    shown = " ".join(run_module("benchmarks", "--help").stdout.split())
+    for name, (_, title) in workloads.WORKLOADS.items():
+        assert f"{name}: {title}" in shown
 
 
 def test_unknown_names_and_overrides():
