@@ -22,6 +22,7 @@ WORKLOADS: dict[str, tuple[str, str]] = {
     "policy_gradient": ("PolicyGradient", "Actor and critic on CartPole"),
     "distillation": ("Distillation", "Distillation on digits, with one missing"),
     "two_tower": ("Retrieval", "Two-tower retrieval of items for users"),
+    "fine_tuning": ("FineTuning", "Fine-tuning a Keras CNN on 40 images"),
     "quantile": ("Quantile", "Quantiles of a target whose spread varies"),
 }
 # Of commands that train nothing else.

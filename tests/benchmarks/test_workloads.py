@@ -19,6 +19,7 @@ CUSTOM = [n for n in NAMES if isinstance(workloads.get(n), workloads.Custom)]
 SMALLER = {
     "wide": {"units": 16},
     "distillation": {"teacher_epochs": 1},
+    "fine_tuning": {"pretraining_epochs": 1},
     "policy_gradient": {"most_steps": 20},
 }
 ROWS = 6
