@@ -18,7 +18,7 @@ class Lstm(Characters):
     batch_size = 64
     epochs = 5
     learning_rate = 3e-3
-    expected: ClassVar = {"accuracy": 0.4, "bits_per_character": 3.2}
+    expected: ClassVar = {"accuracy": 0.5, "bits_per_character": 2.5}
     round_steps = 100
 
     def model(self):
