@@ -19,6 +19,7 @@ from benchmarks import harness, results, speed
         ("benchmarks.scaling", "--series"),
         ("benchmarks.report", "--pages"),
         ("benchmarks.quality", "--seeds"),
+        ("benchmarks.parity", "--steps"),
     ],
 )
 def test_help(run_module, module, flag):

@@ -1,0 +1,74 @@
+"""Ours and its twin on the same batches: what is compared, and what the table says of it."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+
+from benchmarks import parity, results, tables, workloads
+
+
+@pytest.mark.parametrize("name", ["digits", "vae"])
+def test_ours_and_the_other_one_go_the_same_way(name, monkeypatch):
+    """150 rows leave a short batch; the last step is no mark of its own."""
+    monkeypatch.setattr(parity, "MARKS", (1, 10, 1000))
+    workload = workloads.get(name)
+    data = workload.data()
+    short = {"x_train": data.x_train[:150], "y_train": data.head(150)[1]}
+    record = parity.measure(workload, dataclasses.replace(data, **short), 12, seconds=60.0)
+    own = record["differences"][parity.OURS]
+    assert list(own) == ["1", "10", "12"] and record["steps"] == 12
+    assert own["1"] < 1e-6 and own["12"] < 1e-4
+    assert 0 < record["differences"][parity.AGAIN]["12"] < 1e-4
+    assert record["loss_difference"][parity.OURS] < 1e-4
+    assert record["against"] == {"digits": "fit", "vae": "hand"}[name]
+    curves = record["curves"]
+    assert curves[parity.OURS]["steps"] == list(range(1, 13))
+    np.testing.assert_allclose(
+        curves[parity.OURS]["losses"], curves[parity.OTHER]["losses"], rtol=1e-4
+    )
+
+
+def test_slow_workloads_make_fewer_steps(monkeypatch):
+    ran = []
+    ticks = iter(range(100))
+    monkeypatch.setattr(parity.time, "perf_counter", lambda: float(next(ticks)))
+
+    def run(steps):
+        ran.append(steps)
+        return parity.Course([0.0] * steps, {})
+
+    parity._enough(run, 1000, seconds=30.0)  # 0.2 s a step: 100 take 20 s, 1,000 too long
+    assert ran == [1, 6, 100, 105]
+
+
+def test_thinned_curves_keep_the_mean():
+    kept = parity._thinned(list(np.arange(1000.0)))
+    assert len(kept["steps"]) == parity.POINTS and kept["steps"][-1] == 1000
+    begin = kept["steps"][-2]
+    assert kept["losses"][-1] == pytest.approx(np.arange(begin, 1000).mean(), rel=1e-5)
+
+
+def test_tables_and_picture(tmp_path):
+    record = {
+        "title": "t",
+        "against": "hand",
+        "steps": 105,
+        "differences": {
+            parity.OURS: {"1": 1e-8, "100": 2e-6, "105": 3e-6},
+            parity.AGAIN: {"1": 1e-7, "100": 1e-5, "105": 4e-5},
+        },
+        "most": {parity.OURS: 5e-7, parity.AGAIN: 6e-7},
+        "loss_difference": {parity.OURS: 7e-6, parity.AGAIN: 8e-6},
+        "curves": {k: {"steps": [1, 2], "losses": [2.0, 1.0]} for k in (parity.OURS, parity.OTHER)},
+    }
+    measured = results.update(tmp_path / "parity.json", "w", record)
+    page = parity.to_markdown(measured)
+    row = "| `w` | hand-written loop | 1.0e-08 | 2.0e-06 | 3.0e-06 (105) | 5.0e-07 | 4.0e-05 |"
+    assert row in page and "| 7.0e-06 | 105 |" in page
+    text = io.StringIO()
+    parity.show(tables.console(file=text), measured)
+    assert "3.0e-06 (105)" in text.getvalue()
+    parity.draw(measured, tmp_path / "parity.png")
+    assert (tmp_path / "parity.png").stat().st_size > 5000
