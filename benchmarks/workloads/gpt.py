@@ -20,7 +20,7 @@ class Gpt(Characters):
     batch_size = 32
     epochs = 5
     learning_rate = 1e-3
-    expected: ClassVar = {"accuracy": 0.45, "bits_per_character": 3.0}
+    expected: ClassVar = {"accuracy": 0.58, "bits_per_character": 2.25}
     round_steps = 75
 
     def model(self):
