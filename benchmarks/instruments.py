@@ -22,25 +22,40 @@ from absl import flags, logging
 from benchmarks import cli, machine, results, tables, workloads
 
 NONE = "none"
-ALL = "all"
+ALL = "all of these"
 
 
 def watching(folder: str) -> dict[str, Callable[[], tuple[dict[str, Any], list[Any]]]]:
     """Name -> what makes an instrument: arguments of Trainer, and callbacks."""
-    from trainer import TensorBoard, inspect
+    from trainer import Every, TensorBoard, inspect
+    from trainer.callbacks import NormMonitor
 
     def post_mortem() -> Any:
         return inspect.NaNPostMortem(f"{folder}/post_mortem", verbose=0)
 
+    def rewind() -> Any:
+        return inspect.RewindOnSpike()
+
+    def board(**options: Any) -> Any:
+        return TensorBoard(f"{folder}/logs", **options)
+
+    def histograms() -> Any:
+        return board(histogram_freq=Every(steps=500))
+
+    def norms() -> Any:
+        return NormMonitor(Every(steps=100))
+
     return {
         NONE: lambda: ({}, []),
-        "gradient_norm": lambda: ({"gradient_norm": True}, []),
+        "gradient_norm=True, each step": lambda: ({"gradient_norm": True}, []),
         "NaNPostMortem": lambda: ({}, [post_mortem()]),
-        "RewindOnSpike": lambda: ({}, [inspect.RewindOnSpike()]),
-        "TensorBoard": lambda: ({}, [TensorBoard(f"{folder}/logs")]),
+        "RewindOnSpike": lambda: ({}, [rewind()]),
+        "NormMonitor, each 100 steps": lambda: ({}, [norms()]),
+        "TensorBoard, each step": lambda: ({}, [board()]),
+        "TensorBoard, and histograms each 500": lambda: ({}, [histograms()]),
         ALL: lambda: (
             {"gradient_norm": True},
-            [post_mortem(), inspect.RewindOnSpike(), TensorBoard(f"{folder}/logs")],
+            [post_mortem(), rewind(), norms(), histograms()],
         ),
     }
 
@@ -186,7 +201,7 @@ def _short(outcome: Any) -> str:
     return repr(outcome).split(":", maxsplit=1)[0].split("(", maxsplit=1)[0][:80]
 
 
-def show(out: Any, workload: str, cost: dict[str, Any], once: dict[str, Any], steps: int) -> None:
+def show(out: Any, workload: str, cost: dict[str, Any], runs: dict[str, Any], steps: int) -> None:
     """Both tables."""
     table = tables.table(
         f"{workload}: instruments while training, rounds of {steps} steps",
@@ -207,7 +222,7 @@ def show(out: Any, workload: str, cost: dict[str, Any], once: dict[str, Any], st
         )
     out.print(table)
     table = tables.table(f"{workload}: instruments that run once", "instrument", "seconds", "found")
-    for name, entry in once.items():
+    for name, entry in runs.items():
         table.add_row(name, f"{entry['seconds']:.1f}", entry["found"])
     out.print(table)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,7 @@ class Handle:
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of everything trained, as it is now."""
-        return {path: v.read_value() for path, v in state.variables(self.task).items()}
+        return {path: v.read_value() for path, v in self._variables.items()}
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Puts the model's weights of a snapshot back; optimizers keep theirs, as in Keras."""
@@ -146,9 +147,14 @@ class Handle:
 
         Their numbers and their batches are used up: training goes on with the next ones.
         """
-        for path, variable in state.variables(self.task).items():
+        for path, variable in self._variables.items():
             variable.assign(good.values[path])
         self._window.sums = dict(good.sums) if good.epoch == self._position.epoch else {}
+
+    @functools.cached_property
+    def _variables(self) -> dict[str, tf.Variable]:
+        """All were made before the first step; finding them takes as long as some small steps."""
+        return state.variables(self.task)
 
     def wait_for_checkpoints(self) -> None:
         """Returns when all that were taken are on disk."""

@@ -53,8 +53,10 @@ class EarlyStopping(Callback):
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"EarlyStopping(mode={mode!r}): mode must be one of {MODES}.")
-        if patience < 0:
-            raise ValueError(f"EarlyStopping(patience={patience}): it must not be negative.")
+        if not hasattr(patience, "__index__") or patience < 0:
+            raise ValueError(
+                f"EarlyStopping(patience={patience!r}): it must be a whole number of checks."
+            )
         self.monitor = monitor
         self.min_delta = abs(min_delta)
         self.patience = patience

@@ -32,7 +32,7 @@ class MemoryMonitor(Callback):
     def __init__(
         self, limit: float | None = None, verbose: int = 0, *, when: Trigger | None = None
     ) -> None:
-        if limit is not None and not limit > 0:
+        if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
             raise ValueError(f"MemoryMonitor(limit={limit!r}): it must be above 0 bytes, or None.")
         self.limit, self.verbose = limit, verbose
         self.when = when or Every(epochs=1)

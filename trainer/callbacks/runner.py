@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from trainer.callbacks import triggers
 from trainer.callbacks.base import Callback, Control, Report, Run
 from trainer.callbacks.keras_callback import KerasCallback, is_keras_callback
 from trainer.callbacks.triggers import NEVER, Moment
@@ -34,7 +35,7 @@ class Callbacks:
 
     Raises:
         TypeError: one of them is a class, a Keras callback that needs Keras's own loop, or no
-            callback.
+            callback; or its `when`, or that of an instrument of it, is no trigger.
         ValueError: one is given twice.
     """
 
@@ -50,6 +51,10 @@ class Callbacks:
             if any(callback is other for other in given[:i]):
                 raise ValueError(f"callbacks[{i}] ({callback!r}) is in the list twice.")
             own = KerasCallback(callback) if is_keras_callback(callback) else callback
+            triggers.check(own.when, f"callbacks[{i}] ({type(own).__name__}): when")
+            for instrument in own.instruments:
+                what = f"callbacks[{i}] ({type(own).__name__}): when of {type(instrument).__name__}"
+                triggers.check(instrument.when, what)
             self._entries.append(_Entry(own, asleep=own.chief_only and not chief))
 
         self._watchers = [

@@ -32,7 +32,9 @@ class Timer(Callback):
         if isinstance(duration, datetime.timedelta):
             duration = duration.total_seconds()
         if isinstance(duration, bool) or not isinstance(duration, (int, float)) or duration <= 0:
-            raise ValueError(f"Timer(duration={duration!r}): it must be above 0 seconds.")
+            raise ValueError(
+                f"Timer(duration={duration!r}): it must be seconds above 0, or a timedelta."
+            )
         self.duration = float(duration)
         self.before = 0.0
         self._run: Run | None = None

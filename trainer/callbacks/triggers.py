@@ -47,6 +47,19 @@ class Trigger(Protocol):
         ...
 
 
+def check(when: object, argument: str) -> None:
+    """Refuses what is no trigger.
+
+    Raises:
+        TypeError: `when` has no `next` and `due`.
+    """
+    if not (hasattr(when, "next") and hasattr(when, "due")) or isinstance(when, type):
+        raise TypeError(
+            f"{argument}={when!r} is no trigger; write Every(steps=100), Every(epochs=1), "
+            "Every(seconds=60), At(100), Validated(), or several of them joined by |."
+        )
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Every:
     """Due every so many steps, epochs or seconds; give one of the three.

@@ -79,7 +79,7 @@ def doctor(
         The findings; `healthy` when nothing failed or warned.
 
     Raises:
-        TypeError: `x` is an iterator, which could be read only once.
+        TypeError: `trainer` is none, or `x` is an iterator, which could be read only once.
         ValueError: `skip` names a check that there is not.
 
     Example:
@@ -96,6 +96,11 @@ def doctor(
         >>> doctor(trainer, x, 3 * x, verbose=0).blamed
         []
     """
+    if not hasattr(trainer, "scratch"):
+        raise TypeError(
+            f"doctor takes a Trainer, not {type(trainer).__name__}: it examines a loss and an "
+            "optimizer, too. Pass Trainer(model, loss=..., optimizer=...) or Trainer(task)."
+        )
     if isinstance(x, Iterator):
         raise TypeError(
             "x is an iterator, which an examination would use up; pass a function that makes it."

@@ -48,7 +48,8 @@ class RewindOnSpike(Callback):
     steps out; of one that ended within them it does not.
 
     A spike is a loss that is not finite, or `patience` losses on end above the median of those
-    before them by more than `deviations` robust deviations (1.4826 times the median absolute one).
+    before them by more than `deviations` robust deviations (1.4826 times the median absolute one);
+    within a look, the median is taken anew every 20 steps.
 
     Args:
         monitor: name of the value of each step.
@@ -79,9 +80,20 @@ class RewindOnSpike(Callback):
         most: int = 5,
         checkpoints: Any = None,
     ) -> None:
-        for name, value in {"patience": patience, "every": every, "window": window}.items():
-            if value < 1:
-                raise ValueError(f"RewindOnSpike({name}={value}): it must be at least 1.")
+        whole = {"patience": patience, "every": every, "window": window, "margin": margin}
+        for name, value in {**whole, "most": most}.items():
+            least = 0 if name in ("margin", "most") else 1
+            if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+                raise ValueError(
+                    f"RewindOnSpike({name}={value!r}): it must be a whole number from {least} on."
+                )
+        if not deviations > 0:
+            raise ValueError(f"RewindOnSpike(deviations={deviations!r}): it must be above 0.")
+        if monitor.startswith("val_"):
+            raise ValueError(
+                f"RewindOnSpike(monitor={monitor!r}): it looks at the values of each step, such as "
+                "'loss'; a validation has none."
+            )
         if window < _FEW:
             raise ValueError(f"RewindOnSpike(window={window}): it must be at least {_FEW}.")
         self.monitor, self.deviations, self.patience = monitor, deviations, patience
@@ -114,7 +126,8 @@ class RewindOnSpike(Callback):
         """Looks at the steps since the last look."""
         losses, numbers = report.steps[self.monitor], report.steps["step"]
         for at, loss in enumerate(losses):
-            usual, bound = self._bound()
+            if at % _FEW == 0:  # a median in each step would cost more than a small step does
+                usual, bound = self._bound()
             self._above = self._above + 1 if not loss <= bound else 0
             if np.isfinite(loss) and self._above < self.patience:
                 if not self._above:  # what may turn out a spike is no part of what is usual

@@ -15,6 +15,7 @@ from trainer.callbacks import (
     EarlyStopping,
     Every,
     LambdaCallback,
+    NormMonitor,
     TensorBoard,
 )
 from trainer.callbacks.triggers import NEVER, Moment
@@ -100,6 +101,15 @@ def test_a_failure_names_the_callback_and_the_step_and_ends_the_rest(fit, make_r
     assert "trained so far is kept" in str(caught.value)
     assert isinstance(caught.value.__cause__, OSError)
     assert [n[:2] for n in notes[3:]] == [("a", "end"), ("b", "end")]
+
+
+@pytest.mark.parametrize("when", [100, "epoch", Every])
+def test_what_is_no_trigger_is_refused_at_once(when):
+    words = r"callbacks\[0\] \(LambdaCallback\): when=.* is no trigger; write Every\(steps=100\)"
+    with pytest.raises(TypeError, match=words):
+        Callbacks([LambdaCallback(print, when=when)])
+    with pytest.raises(TypeError, match=r"when of Norms=.* is no trigger"):
+        Callbacks([NormMonitor(when)])
 
 
 def test_a_wrong_return_value_is_an_error(fit, make_run):

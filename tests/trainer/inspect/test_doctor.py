@@ -289,6 +289,8 @@ def test_a_contrastive_loss_is_told_and_can_be_left_out():
 
 
 def test_what_cannot_be_examined_is_refused(capsys):
+    with pytest.raises(TypeError, match="takes a Trainer, not Dense"):
+        inspect.doctor(L.Dense(1), X, Y)
     with pytest.raises(TypeError, match="use up"):
         inspect.doctor(trainer(), iter([(X, Y)]))
     with pytest.raises(ValueError, match="is no check"):

@@ -102,10 +102,16 @@ def test_without_a_state_the_run_ends(tmp_path):
 
 
 def test_arguments_are_checked():
-    with pytest.raises(ValueError, match="every=0"):
-        RewindOnSpike(every=0)
-    with pytest.raises(ValueError, match="window=5"):
-        RewindOnSpike(window=5)
+    for wrong, words in (
+        ({"every": 0}, "every=0.*from 1 on"),
+        ({"every": "10"}, "every='10'.*whole number"),
+        ({"margin": -1}, "margin=-1.*from 0 on"),
+        ({"window": 5}, "window=5"),
+        ({"deviations": -1.0}, "deviations=-1.0"),
+        ({"monitor": "val_loss"}, "values of each step"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            RewindOnSpike(**wrong)
 
 
 def test_memory_is_kept():
