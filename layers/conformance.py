@@ -227,21 +227,37 @@ def gradients(case: Case) -> None:
 
 
 def half_precision(case: Case) -> None:
-    """bfloat16 and float16 come near float32; variables and their gradients stay float32."""
+    """In eager code, `tf.function` and XLA bfloat16 and float16 come near float32; variables and
+    their gradients stay float32.
+    """
     layer = case.built()
     x = tf.constant(case.inputs)
     start = layer.get_weights()
     want = layer(x, training=True)
-    for dtype, tolerance in (("bfloat16", case.half), ("float16", case.half / 4)):
-        compute_in(layer, dtype)
-        assign(layer, start)
-        y, grads, _ = weighed_step(layer, True, x)
-        if want.dtype.is_floating and (x.dtype.is_floating or layer.weights):
-            assert y.dtype == dtype, f"compute_dtype {dtype!r} gave outputs of {y.dtype.name}"
-        close(tf.cast(y, want.dtype), want, tolerance, f"{dtype} outputs")
-        for v, g in zip(layer.trainable_variables, grads, strict=True):
-            assert v.dtype == g.dtype == tf.float32, f"{v.name} or its gradient is not float32"
-            assert np.isfinite(g).all(), f"{dtype} gradient of {v.name} is not finite"
+    tolerances = {"bfloat16": case.half, "float16": case.half / 4}
+
+    def steps(x: tf.Tensor) -> dict[str, Any]:
+        found = {}
+        for dtype in tolerances:
+            compute_in(layer, dtype)
+            assign(layer, start)
+            found[dtype] = weighed_step(layer, True, x)[:2]
+        return found
+
+    modes = {
+        "eager": steps,
+        "tf.function": tf.function(steps, autograph=False),
+        "XLA": tf.function(steps, autograph=False, jit_compile=True),
+    }
+    for mode, run in modes.items():
+        for dtype, (y, grads) in run(x).items():
+            if want.dtype.is_floating and (x.dtype.is_floating or layer.weights):
+                assert y.dtype == dtype, f"compute_dtype {dtype!r} gave outputs of {y.dtype.name}"
+            told = f"{mode}, {dtype}"
+            close(tf.cast(y, want.dtype), want, tolerances[dtype], f"{told}: outputs")
+            for v, g in zip(layer.trainable_variables, grads, strict=True):
+                assert v.dtype == g.dtype == tf.float32, f"{v.name} or its gradient is not float32"
+                assert np.isfinite(g).all(), f"{told}: gradient of {v.name} is not finite"
 
 
 def two_replicas(case: Case) -> None:
