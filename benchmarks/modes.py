@@ -4,7 +4,8 @@ For each workload the training loop runs as a plain graph, with an XLA step, as 
 it is planned for a long run, with the same weights and batches. All of them live in one process and
 take turns of a tenth of a second, so that what disturbs the machine for longer disturbs all alike;
 ratios are paired within a round. The fastest turn of each is told too: where others use the
-processors, it is the one that was disturbed least.
+processors, it is the one that was disturbed least. Each workload is put into modes.json beside
+those that the file has, so they can be measured apart.
 
     python -m benchmarks.modes --workloads=digits,gpt --rounds=15 --out=results
 """
@@ -28,6 +29,10 @@ AUTO = "auto"
 MODES: dict[str, Any] = {AUTO: "auto", "graph": False, "step": "step", "loop": "loop"}
 ROWS = 1920  # of the data, which all ways run through again and again
 TEN_MINUTES = 600.0
+COLUMNS = (
+    ("speed against the automatic choice", "ratio", "{:.2f}x"),
+    ("seconds to the first step", "first_step_seconds", "{:.1f} s"),
+)
 BAND = 0.03  # the choice may be so much slower than the best, and its trial cost so much of a run
 
 
@@ -52,8 +57,6 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     given = flags.FLAGS
     out = tables.console()
-    measured: dict[str, Any] = {"machine": machine.facts(), "versions": machine.versions()}
-    measured["workloads"] = {}
     for name in given.workloads:
         record = measure(
             workloads.get(name),
@@ -63,19 +66,14 @@ def main(argv: Sequence[str]) -> int:
             data_dir=given.data_dir,
             say=functools.partial(logging.info, "%s: %s", name),
         )
-        measured["workloads"][name] = record
+        record |= {"machine": machine.facts(), "versions": machine.versions()}
         show(out, name, record)
-    tables.show_machine(out, measured)
-    if given.out is not None:
-        folder = pathlib.Path(given.out)
-        folder.mkdir(parents=True, exist_ok=True)
-        results.save(folder / "modes.json", measured)
-        columns = (
-            ("speed against the automatic choice", "ratio", "{:.2f}x"),
-            ("seconds to the first step", "first_step_seconds", "{:.1f} s"),
-        )
-        plot.draw(measured, folder / "modes.png", columns)
-        logging.info("written: %s", folder / "modes.json")
+        if given.out is not None:
+            path = pathlib.Path(given.out) / "modes.json"
+            measured = results.update(path, name, record, order=list(workloads.WORKLOADS))
+            plot.draw(measured, path.with_suffix(".png"), COLUMNS)
+            logging.info("written: %s", path)
+    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
     return 0
 
 
@@ -218,6 +216,34 @@ def show(out: Any, workload: str, record: dict[str, Any]) -> None:
         f"  the best is {best}, {ahead:+.1%} (noise {noise:.1%}) against the choice: {within} "
         f"{BAND:.0%}; by the fastest turns {fastest:+.1%}\n"
     )
+
+
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """The table of a page: each workload in each way, and what was chosen."""
+    head = ["steps/s", "graph", "XLA step", "XLA loop", "chosen", "the best against it", "trial"]
+    rows = []
+    for record in measured["workloads"].values():
+        if "skipped" in record:
+            continue
+        entries = record["contenders"]
+        plan = entries[AUTO]["settings"]["plan"]
+        best, ahead, noise, _ = verdict(record)
+        rows.append(
+            [
+                record["title"],
+                *(
+                    tables.speed(entries[mode]["steps_per_second"]["median"])
+                    if mode in entries
+                    else ""
+                    for mode in MODES
+                    if mode != AUTO
+                ),
+                plan["mode"],
+                "itself" if best == plan["mode"] else f"{best} {ahead:+.1%} (noise {noise:.1%})",
+                f"{plan['seconds']:.1f} s, {plan['seconds'] / TEN_MINUTES:.1%}",
+            ]
+        )
+    return tables.markdown(head, rows)
 
 
 if __name__ == "__main__":

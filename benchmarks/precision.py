@@ -5,6 +5,9 @@ with a GPU to see what its tensor cores bring (`--device=gpu` adds TF32 and floa
 
     python -m benchmarks.precision --workloads=mnist,mnist_cnn,gpt --rounds=5
     python -m benchmarks.precision --device=gpu --out=precision
+
+Each workload is put into precision.json beside those that the file has, so they can be measured
+apart.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import flags, logging
 
-from benchmarks import cli, harness, machine, plot, results, tables
+from benchmarks import cli, harness, machine, plot, results, tables, workloads
 from benchmarks.overhead import JIT
 from benchmarks.quiet import quiet_import
 
@@ -31,6 +34,7 @@ PRECISIONS: dict[str, dict[str, Any]] = {
 DEVICES = {"cpu": ["float32", "bfloat16"], "gpu": list(PRECISIONS)}
 WORKLOADS = ["mnist", "mnist_cnn", "gpt"]
 COLUMNS = (("speed against Keras fit in float32", "ratio", "{:.2f}x"),)
+WAYS = {"graph": "graph", "step": "XLA step", "loop": "XLA loop", "fit": "Keras `fit`"}
 
 
 def define_flags() -> None:
@@ -58,13 +62,8 @@ def main(argv: Sequence[str]) -> int:
     given = flags.FLAGS
     use(given.device)
     chosen = given.precisions or DEVICES[given.device]
-    measured: dict[str, Any] = {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
-        "device": given.device,
-        "workloads": {},
-    }
     out = tables.console()
+    left_out = 0
     for name in given.workloads:
         record = measure(
             name,
@@ -74,16 +73,32 @@ def main(argv: Sequence[str]) -> int:
             steps=given.steps,
             data_dir=given.data_dir,
         )
-        measured["workloads"][name] = record
+        record |= {"device": device_name(given.device), "machine": machine.facts()}
+        record["versions"] = machine.versions()
         show(out, name, record)
-    tables.show_machine(out, measured)
-    if given.out is not None:
-        folder = pathlib.Path(given.out)
-        folder.mkdir(parents=True, exist_ok=True)
-        results.save(folder / "precision.json", measured)
-        plot.draw(measured, folder / "precision.png", COLUMNS)
-        logging.info("written: %s", folder)
-    return 1 if any("skipped" in r for r in measured["workloads"].values()) else 0
+        left_out += "skipped" in record
+        if given.out is not None:
+            path = pathlib.Path(given.out) / "precision.json"
+            measured = results.update(path, name, record, order=list(workloads.WORKLOADS))
+            plot.draw(measured, path.with_suffix(".png"), COLUMNS)
+            logging.info("written: %s", path)
+    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
+    return 1 if left_out else 0
+
+
+def device_name(device: str) -> str:
+    """What the contenders train on, as its maker calls it."""
+    if device == "cpu":
+        return machine.processor()
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(one) for one in found]
+    return ", ".join(
+        f"{one.get('device_name', 'a GPU')} (compute capability "
+        f"{'.'.join(map(str, one.get('compute_capability', ['unknown'])))})"
+        for one in details
+    )
 
 
 def use(device: str) -> None:
@@ -135,6 +150,7 @@ def measure(
         data_dir=data_dir,
         specs=specs,
         reference="fit float32",
+        together="tf32" not in precisions,  # which is a switch of the whole process
         say=functools.partial(logging.info, "%s: %s", workload),
     )
     for name, entry in record.get("contenders", {}).items():
@@ -153,7 +169,7 @@ def show(out: Any, workload: str, record: Mapping[str, Any]) -> None:
         out.print(f"{workload}: {record['skipped']}")
         return
     made = tables.table(
-        f"{workload}: {record['title']}, batch {record['batch_size']}",
+        f"{workload}: {record['title']}, batch {record['batch_size']}, on {record['device']}",
         "",
         "steps/s",
         "x float32, compiled alike",
@@ -175,6 +191,47 @@ def show(out: Any, workload: str, record: Mapping[str, Any]) -> None:
             "" if loss is None else f"{loss:.4f}",
         )
     out.print(made)
+
+
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """The table of a page: each half precision in each way, on each workload."""
+    parts = []
+    for device in dict.fromkeys(r["device"] for r in measured["workloads"].values()):
+        found = {n: r for n, r in measured["workloads"].items() if r["device"] == device}
+        precisions = [p for p in PRECISIONS if any(p in e for e in _timed(found))][1:]
+        dates = sorted({record["machine"]["date"][:10] for record in found.values()})
+        for precision in precisions:
+            head = [
+                f"{precision} on {device}, {' and '.join(dates)}",
+                "steps/s",
+                "x float32, compiled alike",
+                "x Keras `fit` in the same precision",
+            ]
+            parts.append(tables.markdown(head, _rows(found, precision)))
+    return "\n\n".join(parts)
+
+
+def _timed(found: Mapping[str, Any]) -> Iterator[str]:
+    """The contenders that were timed on any workload."""
+    for record in found.values():
+        entries = record.get("contenders", {})
+        yield from (name for name, entry in entries.items() if entry.get("rounds"))
+
+
+def _rows(found: Mapping[str, Any], precision: str) -> Iterator[list[str]]:
+    for record in found.values():
+        for way, told in WAYS.items():
+            entry = record.get("contenders", {}).get(f"{way} {precision}", {})
+            if not entry.get("rounds"):
+                continue
+            yield [
+                f"{record['title']}, batch {record['batch_size']}: {told}",
+                tables.speed(entry["steps_per_second"]["median"]),
+                *(
+                    "" if key not in entry else "{} ({})".format(*_ratio(entry[key]))
+                    for key in ("gain", "fit")
+                ),
+            ]
 
 
 def _ratio(found: Mapping[str, float] | None) -> tuple[str, str]:

@@ -227,9 +227,7 @@ def gradients(case: Case) -> None:
 
 
 def half_precision(case: Case) -> None:
-    """In eager code, `tf.function` and XLA bfloat16 and float16 come near float32; variables and
-    their gradients stay float32.
-    """
+    """Eager, `tf.function` and XLA: bfloat16 and float16 come near float32; variables keep it."""
     layer = case.built()
     x = tf.constant(case.inputs)
     start = layer.get_weights()

@@ -50,6 +50,18 @@ def test_the_verdict_is_of_the_chosen_way_against_the_best():
     assert modes.verdict(_record(auto=1.0, graph=0.9))[1] == pytest.approx(1 / 0.9 - 1)
 
 
+def test_the_page_says_the_same():
+    """Of the same record: the loop takes 1.0 where the chosen step takes 1.1."""
+    measured = {"workloads": {"digits": _record(auto=5.0, graph=2.0, step=1.1, loop=1.0)}}
+    line = modes.to_markdown(measured).splitlines()[-1]
+    assert line == (
+        "| a title | 3.75 | 6.82 | 7.5 | step | loop +10.0% (noise 0.0%) | 6.0 s, 1.0% |"
+    )
+    only = {"workloads": {"digits": _record(auto=1.0, graph=2.0, step=0.9), "x": {"skipped": ""}}}
+    (line,) = modes.to_markdown(only).splitlines()[2:]
+    assert "| 8.33 | | step | itself |" in line
+
+
 def test_what_could_not_run_says_why():
     assert "no MNIST" in _shown({"title": "t", "skipped": "no MNIST"})
 

@@ -1,10 +1,11 @@
 """The benchmark of precisions: who competes, what the ratios are of, what is shown."""
 
 import io
+import types
 
 import pytest
 
-from benchmarks import harness, precision, tables
+from benchmarks import harness, machine, precision, results, tables
 
 
 def test_every_way_in_every_precision_and_fit():
@@ -40,14 +41,45 @@ def test_ratios_are_paired_with_what_is_compiled_alike(monkeypatch):
     assert entry["gain"]["median"] == 2.0
     assert entry["fit"]["median"] == 3.0
     assert "gain" not in record["contenders"]["loop float32"]
+    record["device"] = "a processor"
     out = io.StringIO()
     precision.show(tables.console(file=out), "digits", record)
     (line,) = (row for row in out.getvalue().splitlines() if "loop bfloat16" in row)
     assert "2.00" in line
     assert "3.00" in line
+    record["machine"] = {"date": "2026-01-02T03:04:05"}
+    page = precision.to_markdown({"workloads": {"digits": record}}).splitlines()
+    assert page[0].startswith("| bfloat16 on a processor, 2026-01-02 | steps/s |")
+    assert page[2] == (
+        "| a model, batch 8: XLA loop | 1 | 2.00 (2.00 .. 2.00) | 3.00 (3.00 .. 3.00) |"
+    )
+
+
+def test_the_command_puts_a_workload_beside_others(monkeypatch, tmp_path):
+    """Runs for real, three steps of the smallest job on this CPU, and names the device."""
+    monkeypatch.setattr("benchmarks.plot.draw", lambda *args: None)
+    results.save(tmp_path / "precision.json", {"workloads": {"gpt": {"skipped": "earlier"}}})
+    flags = dict(device="cpu", precisions=["bfloat16"], jit=["graph"], rounds=1, steps=3)
+    given = types.SimpleNamespace(workloads=["digits"], data_dir=None, out=str(tmp_path), **flags)
+    monkeypatch.setattr(precision.flags, "FLAGS", given)
+    assert precision.main([]) == 0
+    found = results.load(tmp_path / "precision.json")["workloads"]
+    assert list(found) == ["digits", "gpt"]
+    assert found["digits"]["device"] == machine.processor()
+    timed = found["digits"]["contenders"]
+    assert list(timed) == ["fit float32", "graph float32", "fit bfloat16", "graph bfloat16"]
+    assert all(entry["rounds"] for entry in timed.values())
+    assert machine.processor() in precision.to_markdown({"workloads": {"digits": found["digits"]}})
 
 
 def test_a_device_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
     with pytest.raises(ValueError, match="sees no GPU"):
         precision.use("gpu")
+
+
+def test_gpus_are_called_by_their_names(monkeypatch):
+    details = {"device_name": "NVIDIA A100", "compute_capability": (8, 0)}
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["GPU:0"])
+    monkeypatch.setattr("tensorflow.config.experimental.get_device_details", lambda d: details)
+    assert precision.device_name("gpu") == "NVIDIA A100 (compute capability 8.0)"
