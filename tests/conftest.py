@@ -35,6 +35,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("few")
 
 
+def pytest_addoption(parser):
+    """An option of our own, for a long look by hand."""
+    told = "try all combinations of choices, where tests otherwise take a few of them"
+    parser.addoption("--everything", action="store_true", help=told)
+
+
 @pytest.fixture(autouse=True)
 def seeds():
     """Seeds of everything that keeps global random state, so that no test depends on another."""

@@ -23,6 +23,24 @@ SMALLER = {
     "policy_gradient": {"most_steps": 20},
 }
 ROWS = 6
+MODES = (False, "step", "loop")
+# By how much the loss of half precision may be from float32's, relative to it or to 1: a few units
+# in the last place, 0.8 % in bfloat16 and 0.1 % in float16.
+BAND = {"mixed_bfloat16": 2e-2, "mixed_float16": 4e-3}
+
+
+def pytest_generate_tests(metafunc):
+    """Half precision: each workload in two ways, all ways in turns; in all with --everything."""
+    if "precision" not in metafunc.fixturenames:
+        return
+    everything = metafunc.config.getoption("everything")
+    found = [
+        (name, precision, jit)
+        for number, name in enumerate(workloads.WORKLOADS)
+        for moved, precision in enumerate(BAND)
+        for jit in (MODES if everything else [MODES[(number + moved) % len(MODES)]])
+    ]
+    metafunc.parametrize(("name", "precision", "jit"), found)
 
 
 @pytest.fixture(autouse=True)
@@ -49,10 +67,10 @@ def beginnings(name):
     return data, workload.initial_weights(data, seed=3)
 
 
-def train(workload, data, weights, jit):
+def train(workload, data, weights, jit, **settings):
     """Three updates on batches of 2 rows; returns the history and the weights then."""
     jit = {"train": jit, "evaluate": False}
-    trainer = workload.trainer(data, weights, jit=jit)
+    trainer = workload.trainer(data, weights, jit=jit, **settings)
     x, y = data.head(ROWS)
     history = trainer.fit(x, y, batch_size=2, shuffle=False, verbose=0)
     assert trainer.programs.choices["train"].mode == (jit["train"] or "graph")
@@ -135,7 +153,7 @@ def test_every_way_of_compiling_trains_the_same(name, portable_noise):
     error may part by the learning rate: losses are compared, and nearly all weights."""
     workload, data, start = job(name)
     histories, weights = {}, {}
-    for jit in (False, "step", "loop"):
+    for jit in MODES:
         histories[jit], weights[jit] = train(workload, data, start, jit)
     losses = [key for key in histories[False].steps if key.endswith("loss")]
     assert losses
@@ -145,6 +163,25 @@ def test_every_way_of_compiling_trains_the_same(name, portable_noise):
             np.testing.assert_allclose(histories[jit].steps[key], expected, rtol=2e-4, err_msg=key)
         for a, b in zip(weights[jit], weights[False], strict=True):
             assert np.mean(np.abs(a - b) > 1e-4) < 0.02
+
+
+def test_half_precision_trains_in_every_way(name, precision, jit, portable_noise):
+    """The first loss is float32's up to rounding; all are finite; every model moves.
+
+    That they go on to the same quality is for `python -m benchmarks --precision` to show.
+    """
+    workload, data, start = job(name)
+    exact, _ = train(workload, data, start, False)
+    history, weights = train(workload, data, start, jit, precision=precision)
+    for key in (key for key in exact.steps if key.endswith("loss")):
+        got, want = history.steps[key], exact.steps[key]
+        assert np.isfinite(got).all(), key
+        assert abs(got[0] - want[0]) <= BAND[precision] * max(1.0, abs(want[0])), key
+    left_out = [v for key, v in history.steps.items() if key.endswith("skipped")]
+    assert bool(left_out) == (precision == "mixed_float16")
+    assert not any(skipped[-1] for skipped in left_out)  # the scale has come down, if it had to
+    moved = [np.max(np.abs(a - b)) for a, b in zip(weights, start, strict=True)]
+    assert max(moved) > 1e-4 and np.isfinite(moved).all()
 
 
 def test_keras_adds_up_the_gradient_rows_of_an_embedding():
