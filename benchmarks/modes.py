@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
         show(out, name, record)
         if given.out is not None:
             path = pathlib.Path(given.out) / "modes.json"
-            measured = results.update(path, name, record, order=list(workloads.WORKLOADS))
+            measured = results.update(path, {name: record}, order=list(workloads.WORKLOADS))
             plot.draw(measured, path.with_suffix(".png"), COLUMNS)
             logging.info("written: %s", path)
     tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})

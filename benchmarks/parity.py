@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
         workload = workloads.get(name)
         data = workload.data(given.data_dir)
         record = measure(workload, data, given.steps, seconds=given.seconds, seed=given.seed)
-        results.update(path, name, record, order=list(workloads.WORKLOADS))
+        results.update(path, {name: record}, order=list(workloads.WORKLOADS))
         logging.info("%s: %s", name, said(record))
     measured = results.load(path)
     out = tables.console()

@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
         left_out += "skipped" in record
         if given.out is not None:
             path = pathlib.Path(given.out) / "precision.json"
-            measured = results.update(path, name, record, order=list(workloads.WORKLOADS))
+            measured = results.update(path, {name: record}, order=list(workloads.WORKLOADS))
             plot.draw(measured, path.with_suffix(".png"), COLUMNS)
             logging.info("written: %s", path)
     tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
@@ -198,9 +198,9 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     parts = []
     for device in dict.fromkeys(r["device"] for r in measured["workloads"].values()):
         found = {n: r for n, r in measured["workloads"].items() if r["device"] == device}
-        precisions = [p for p in PRECISIONS if any(p in e for e in _timed(found))][1:]
+        timed = {name.split()[1] for name in _timed(found)}
         dates = sorted({record["machine"]["date"][:10] for record in found.values()})
-        for precision in precisions:
+        for precision in (p for p in PRECISIONS if p in timed - {"float32"}):
             head = [
                 f"{precision} on {device}, {' and '.join(dates)}",
                 "steps/s",

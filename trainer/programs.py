@@ -130,7 +130,13 @@ class Programs:
     def plan(
         self, verb: str, fetch: Callable[..., Any], segment: Segment, steps: int | None
     ) -> Choice:
-        """Decides for a run of `steps` steps, and drops the decision made before."""
+        """Decides for a run of `steps` steps, and drops the decision made before.
+
+        Raises:
+            TypeError, ValueError: `steps` is neither None nor a whole number from 1 on.
+        """
+        if steps is not None:
+            arguments.whole("steps", steps, at_least=1)
         self.choices[verb] = self._choose(verb, fetch, segment, steps)
         self._ahead[verb] = steps
         return self.choices[verb]

@@ -174,6 +174,8 @@ def test_plan_is_for_one_function(data, capsys):
     assert "train" not in trainer.programs.choices
     with pytest.raises(ValueError, match=r"function='fit'.*train, evaluate, predict"):
         trainer.plan(*data, function="fit")
+    with pytest.raises(ValueError, match="steps=0"):
+        trainer.plan(*data, steps=0)
 
 
 def test_fit_says_what_compiling_took(data, capsys):

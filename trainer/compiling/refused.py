@@ -28,9 +28,7 @@ def why(error: BaseException) -> str:
             f"compiled{_line(text, found.end())}"
         )
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    lines = [
-        line for line in lines if not line.startswith(("Graph execution error", "Detected at"))
-    ]
+    lines = [line for line in lines if not line.startswith(_PREAMBLE)]
     first = lines[0][:_LENGTH] if lines else type(error).__name__
     node_found = _NODE.search(text)
     return f"{first} (in {layer_of(node_found.group(1))})" if node_found else first

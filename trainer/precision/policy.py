@@ -47,18 +47,26 @@ class Precision:
 
     def __post_init__(self) -> None:
         if self.compute_dtype not in _NAMES.values():
+            dtype = _NAMES.get(self.compute_dtype) if isinstance(self.compute_dtype, str) else None
+            hint = f" Did you mean {dtype!r}?" if dtype else ""
             raise ValueError(
                 f"Precision(compute_dtype={self.compute_dtype!r}): it is one of "
-                f"{', '.join(map(repr, _NAMES.values()))}."
+                f"{', '.join(map(repr, _NAMES.values()))}.{hint}"
             )
-        if isinstance(self.loss_scale, str) and self.loss_scale != "auto":
+        scale = self.loss_scale
+        number = isinstance(scale, (int, float)) and not isinstance(scale, bool)
+        if not (number or scale is None or scale == "auto" or isinstance(scale, LossScale)):
             raise ValueError(
-                f"Precision(loss_scale={self.loss_scale!r}): it is 'auto', None, a number (a scale "
-                "that never moves) or a LossScale."
+                f"Precision(loss_scale={scale!r}): it is 'auto', None, a number (a scale that "
+                "never moves) or a LossScale."
             )
         _ = self.scale  # a number is checked as a LossScale is
-        keep = (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
-        object.__setattr__(self, "keep", keep)
+        keep = (self.keep,) if isinstance(self.keep, str) else self.keep
+        if not isinstance(keep, (tuple, list)) or not all(isinstance(p, str) for p in keep):
+            raise ValueError(
+                f"Precision(keep={self.keep!r}): it is a list of regular expressions, as strings."
+            )
+        object.__setattr__(self, "keep", tuple(keep))
         for pattern in keep:
             try:
                 re.compile(pattern)

@@ -32,6 +32,11 @@ def test_what_each_name_means(given, dtype, scale):
         (lambda: Precision.of("float16"), "mixed_float16"),
         (lambda: Precision.of(16), "precision=16"),
         (lambda: Precision("float64"), "float64"),
+        (lambda: Precision("mixed_float16"), "Did you mean 'float16'"),
+        (lambda: Precision("float16", loss_scale=True), "loss_scale=True"),
+        (lambda: Precision("float16", loss_scale=[8.0]), r"loss_scale=\[8.0\]"),
+        (lambda: Precision("float16", keep=[3]), r"keep=\[3\]"),
+        (lambda: Precision("float16", keep=3), "keep=3"),
         (lambda: Precision("float16", loss_scale="big"), "loss_scale='big'"),
         (lambda: Precision("float16", loss_scale=1000.0), "power of two"),
         (lambda: Precision("float16", keep="("), "regular expression"),
@@ -233,13 +238,22 @@ def test_the_graph_holds_nothing_that_the_precision_does_not_need(data):
     assert sum(kind == "IsFinite" for kind in _operations("mixed_float16", data)) > 0
 
 
-def test_one_device_as_of_a_tpu_is_the_same_run(data):
-    """`OneDeviceStrategy` stands in for one core of a TPU: the same bits as without."""
+@pytest.mark.parametrize(
+    ("precision", "jit"),
+    [("mixed_bfloat16", "step"), ("mixed_float16", "step"), ("mixed_float16", "loop")],
+)
+def test_one_device_as_of_an_accelerator_is_the_same_run(data, precision, jit):
+    """`OneDeviceStrategy` stands in for one GPU or one core of a TPU: the same bits as without,
+    loss scale and decisions included."""
 
     def train(strategy):
         tf.random.set_seed(0)
-        how = {"precision": "mixed_bfloat16", "strategy": strategy, "jit": "step"}
+        how = {"precision": precision, "strategy": strategy, "jit": jit}
         trainer = Trainer(_model(), loss="mse", optimizer="adam", **how)
-        return trainer.fit(*data, batch_size=8, verbose=0).steps["loss"]
+        return trainer.fit(*data, batch_size=8, verbose=0).steps
 
-    np.testing.assert_array_equal(train(tf.distribute.OneDeviceStrategy("CPU:0")), train(None))
+    under, alone = train(tf.distribute.OneDeviceStrategy("CPU:0")), train(None)
+    assert set(under) == set(alone)
+    assert ("loss_scale" in under) == (precision == "mixed_float16")
+    for name, values in alone.items():
+        np.testing.assert_array_equal(under[name], values, err_msg=name)
