@@ -41,7 +41,9 @@ def choose(
     on_cpu = all(d.device_type == "CPU" for d in tf.config.list_logical_devices())
     choice = cost.decide(told, steps, on_cpu)
     if choice is None:
-        anew = constants.said(graph)
+        left_out = cost.hopeless(told, on_cpu)
+        if anew := constants.said(graph):
+            left_out["step"] = f"not tried: {anew}"
         try:
             with scratch():
                 choice = trial.measure(
@@ -49,7 +51,7 @@ def choose(
                     most_steps,
                     budget=partial(cost.trial_budget, steps),
                     compile_seconds=told.compile_seconds,
-                    left_out={"step": f"not tried: {anew}"} if anew else {},
+                    left_out=left_out,
                 )
         except trial.Stopped:
             return Choice("graph", "a signal ended the trial", settled=False), None

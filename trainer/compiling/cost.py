@@ -80,6 +80,16 @@ def trial_budget(steps: int | None, step_seconds: float) -> float:
     return min(_TRIAL_SECONDS, _TRIAL_SHARE * steps * step_seconds)
 
 
+def hopeless(cost: Cost, on_cpu: bool) -> dict[str, str]:
+    """Way of compiling -> why it is not even tried.
+
+    A single XLA step is: of small convolutions it may be the fastest.
+    """
+    if on_cpu and cost.convolutions:
+        return {"loop": "not tried: on CPU convolutions in an XLA loop are several times slower"}
+    return {}
+
+
 def cost_of(graph: tf.Graph) -> Cost:
     """Counts operations and multiplications of a step's graph, nested functions included."""
     operations = convolutions = loops = 0
@@ -108,11 +118,12 @@ def decide(cost: Cost, steps: int | None, on_cpu: bool) -> Choice | None:
     """
     if cost.host_only:
         return Choice("graph", f"{', '.join(cost.host_only)} runs on the host, XLA refuses it")
-    if on_cpu and cost.convolutions:
-        return Choice("graph", "convolutions on CPU are several times slower under XLA")
     if cost.trial_seconds <= trial_budget(steps, cost.seconds):
         return None
     assert steps is not None
+    if on_cpu and cost.convolutions:
+        why = f"{steps} steps are too few to try XLA, whose convolutions on CPU are mostly slower"
+        return Choice("graph", why, settled=False)
     if on_cpu and cost.launch_bound:
         if cost.launch_seconds * steps > cost.compile_seconds:
             why = "steps this small are bound by launching operations"

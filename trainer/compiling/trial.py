@@ -97,7 +97,7 @@ class _Race:
             return
         one = min(_timed(run, 1) for _ in range(2))
         n = max(1, min(self._most, int(0.2 * _ROUND_SECONDS / max(one, 1e-9))))
-        many = min(_timed(run, n) for _ in range(3))
+        many = min(_timed(run, n) for _ in range(3)) if n > 1 else one
         self._rough[mode] = many / n
         self._call[mode] = max(0.0, one - many / n) if n > 1 else 0.0
         if mode == "graph":

@@ -40,6 +40,15 @@ def test_a_trial_is_made_once_within_the_scratch(graph, monkeypatch):
     assert len(tried) == 1
 
 
+def test_what_the_graph_rules_out_is_not_tried(graph, monkeypatch):
+    told = {}
+    fn = tf.function(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), autograph=False)
+    specs = tf.TensorSpec([1, 8, 8, 3]), tf.TensorSpec([3, 3, 3, 4])
+    monkeypatch.setattr(trial, "measure", lambda *_, **how: told.update(how) or FOUND)
+    assert _choose(fn.get_concrete_function(*specs).graph, None).mode == "step"
+    assert list(told["left_out"]) == ["loop"]
+
+
 def test_a_trial_that_a_signal_ends_is_not_recorded(graph, monkeypatch):
     def stopped(*_, **__):
         raise trial.Stopped

@@ -32,14 +32,19 @@ def test_called_functions_are_counted():
     assert told.operations >= 2
 
 
-def test_convolutions_stay_out_of_xla_on_cpu_only():
+def test_convolutions_stay_out_of_xla_loops_on_cpu_only():
+    """A long run tries an XLA step, which wins where they are small; a short one nothing."""
     told = cost.cost_of(
         _graph(lambda x, k: tf.nn.conv2d(x, k, 1, "SAME"), [1, 8, 8, 3], [3, 3, 3, 4])
     )
     assert told.convolutions == 1
-    assert cost.decide(told, None, on_cpu=True).mode == "graph"
-    choice = cost.decide(told, None, on_cpu=False)
-    assert choice is None or "convolution" not in choice.reason
+    assert list(cost.hopeless(told, on_cpu=True)) == ["loop"]
+    assert cost.hopeless(told, on_cpu=False) == cost.hopeless(SMALL, on_cpu=True) == {}
+    assert cost.decide(told, None, on_cpu=True) is None
+    enough = math.ceil(told.compile_seconds / told.launch_seconds) + 1
+    short = cost.decide(told, enough, on_cpu=True)
+    assert (short.mode, short.settled) == ("graph", False)
+    assert "convolutions" in short.reason
 
 
 SMALL = cost.Cost(operations=60, flops=1e6, convolutions=0, loops=0, host_only=())
