@@ -63,7 +63,7 @@ def test_tables_and_picture(tmp_path):
         "loss_difference": {parity.OURS: 7e-6, parity.AGAIN: 8e-6},
         "curves": {k: {"steps": [1, 2], "losses": [2.0, 1.0]} for k in (parity.OURS, parity.OTHER)},
     }
-    measured = results.update(tmp_path / "parity.json", "w", record)
+    measured = results.update(tmp_path / "parity.json", {"w": record})
     page = parity.to_markdown(measured)
     row = "| `w` | hand-written loop | 1.0e-08 | 2.0e-06 | 3.0e-06 (105) | 5.0e-07 | 4.0e-05 |"
     assert row in page and "| 7.0e-06 | 105 |" in page
