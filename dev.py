@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The one command of this project: train, test or lint, on a machine that has nothing but Python.
+"""The one command of this project, on a machine that has nothing but Python.
 
 It makes a virtual environment in `.venv`, installs there what setup.cfg asks for, and runs the
 command in it. A second run finds the environment ready and starts at once. Only the standard
@@ -29,6 +29,7 @@ EXTRAS = {
     "train": {"benchmark"},
     "test": {"benchmark", "test"},
     "lint": {"benchmark", "test"},
+    "docs": {"benchmark", "test"},
 }
 
 HELP = """\
@@ -36,6 +37,7 @@ commands:
   train [flags]   train the benchmark models; flags go to `python -m benchmarks`
   test [flags]    run the tests; flags go to pytest (two processes unless -n says otherwise)
   lint            check style, format and types: ruff check, ruff format --check, mypy
+  docs            write what docs/ has of docstrings: the reference of every public name
 
 All that follows the command is passed on untouched, so `dev.py train --help` shows the flags of
 training and `dev.py test -k dropout -x` runs a few tests. Commands run in the project's folder.
@@ -71,16 +73,16 @@ def parse(argv: list[str]) -> tuple[str, list[str]]:
     """Split the command line into the command and the flags that are passed on to it."""
     parser = argparse.ArgumentParser(
         prog="dev.py",
-        usage="python3 dev.py [-h] {train,test,lint} [flags passed on]",
-        description="Train, test or lint in an environment that is made when it is missing.",
+        usage="python3 dev.py [-h] {train,test,lint,docs} [flags passed on]",
+        description="Train, test, lint, document: in an environment made when it is missing.",
         epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", choices=tuple(EXTRAS), help="what to do; see below")
     command = parser.parse_args(argv[:1]).command  # not the rest: it is not ours to understand
     flags = argv[1:]
-    if command == "lint" and flags:
-        parser.error(f"lint takes no flags, got {' '.join(flags)!r}")
+    if command in ("lint", "docs") and flags:
+        parser.error(f"{command} takes no flags, got {' '.join(flags)!r}")
     return command, flags
 
 
@@ -91,6 +93,8 @@ def commands(command: str, flags: list[str]) -> list[list[str]]:
         return [[python, "-m", "benchmarks", *flags]]
     if command == "test":
         return [[python, "-m", "pytest", *test_processes(flags), *flags]]
+    if command == "docs":
+        return [[python, "docs/reference.py"]]
     return [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],

@@ -49,7 +49,7 @@ def test_what_is_not_understood_is_told(argv, capsys):
         dev.parse(argv)
     assert stop.value.code == 2
     said = capsys.readouterr().err
-    assert all(command in said for command in ("train", "test", "lint"))
+    assert all(command in said for command in ("train", "test", "lint", "docs"))
 
 
 def test_help_names_the_commands_and_the_passing_on(capsys):

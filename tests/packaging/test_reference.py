@@ -1,0 +1,47 @@
+"""The reference in docs/ is what the docstrings say now, and nothing public is missing there."""
+
+import importlib
+import inspect
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+REFERENCE = pathlib.Path("docs") / "reference"
+# The generator needs a newer Python than the library does; its pages are the same for all.
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="griffe2md needs Python 3.11")
+
+
+@pytest.fixture(scope="module")
+def written(root, tmp_path_factory):
+    """The pages as they would be written now: name -> text."""
+    out = tmp_path_factory.mktemp("reference")
+    subprocess.run(
+        [sys.executable, root / "docs" / "reference.py", f"--out={out}"], cwd=root, check=True
+    )
+    return {path.name: path.read_text(encoding="utf-8") for path in out.iterdir()}
+
+
+def test_the_pages_are_up_to_date(written, root):
+    pages = {p.name: p.read_text(encoding="utf-8") for p in (root / REFERENCE).iterdir()}
+    assert pages.keys() == written.keys()
+    old = [name for name in pages if pages[name] != written[name]]
+    assert not old, f"{', '.join(old)}: run `python3 dev.py docs`"
+
+
+def test_every_public_class_and_function_has_its_entry(written):
+    for name in (page.removesuffix(".md") for page in written if page != "README.md"):
+        module = importlib.import_module(name)
+        headings = re.findall(r"^#+ `(.*)`$", written[f"{name}.md"], re.MULTILINE)
+        for public in module.__all__:
+            value = getattr(module, public)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                assert f"{name}.{public}" in headings
+
+
+def test_links_lead_to_headings(written):
+    for name, text in written.items():
+        anchors = {h.lower().replace(".", "") for h in re.findall(r"^#+ `(.*)`$", text, re.M)}
+        assert set(re.findall(r"\]\(#(.*?)\)", text)) <= anchors, name
