@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pathlib
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -38,6 +41,11 @@ def task(model_or_task: Any, given: Mapping[str, Any], accumulate: int) -> Task:
             raise ValueError(
                 f"{', '.join(surplus)} given beside a Task: a task's own step says what is "
                 "computed, so give them to the task."
+            )
+        if not hasattr(model_or_task, "metrics"):
+            raise TypeError(
+                f"{type(model_or_task).__name__}.__init__ has not called Task's: let it begin "
+                "with super().__init__()."
             )
         return model_or_task
     if not callable(model_or_task):
@@ -110,6 +118,38 @@ def check_sums(sums: Any, where: Task, verb: str) -> dict[str, Any]:
                 "Sums.of(values) for the mean of one value per example."
             )
     return {name: tf.nest.map_structure(tf.convert_to_tensor, v) for name, v in sums.items()}
+
+
+@contextmanager
+def traceable() -> Iterator[None]:
+    """Around a step that is traced: TensorFlow's advice to one that asks for values is no help.
+
+    Raises:
+        TypeError: the step uses a tensor as a Python value; says where, and what to use instead.
+    """
+    try:
+        yield
+    except (TypeError, NotImplementedError, AttributeError) as error:
+        if "symbolic" not in str(error).lower():
+            raise
+        raise TypeError(
+            f"{_where(error)} uses a tensor as a Python value (in `if`, `for`, float(), "
+            ".numpy() or a function of NumPy), but a step is traced once, before there are any "
+            "values. Use tf.where, tf.cond, tf.while_loop and the functions of TensorFlow."
+        ) from error
+
+
+def _where(error: BaseException) -> str:
+    """The line of a user that an error came from: the last that is no library's."""
+    own = pathlib.Path(__file__).parent
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [
+        f
+        for f in frames
+        if "site-packages" not in f.filename and own not in pathlib.Path(f.filename).parents
+    ]
+    frame = (users or frames)[-1]
+    return f"{frame.filename}:{frame.lineno} in {frame.name}"
 
 
 def label(where: Task, wanted: Any) -> str:

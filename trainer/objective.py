@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from trainer import metrics as metrics_lib
@@ -341,6 +342,11 @@ def match(value: Any, outputs: Mapping[str, Any], argument: str) -> dict[str, An
     if keys == [""]:
         while isinstance(value, (list, tuple)) and len(value) == 1:
             value = value[0]
+        if isinstance(value, (list, tuple)) and all(np.ndim(part) == 0 for part in value):
+            raise ValueError(
+                f"{argument} is a {type(value).__name__} of {len(value)} numbers, and each would "
+                f"be an array of its own; pass one array: np.asarray({argument})."
+            )
         if isinstance(value, (list, tuple, Mapping)):
             raise ValueError(
                 f"{argument} has {len(value)} parts, but the model has one output; pass one array."

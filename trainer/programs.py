@@ -371,8 +371,10 @@ class Programs:
             if readout is not None:
                 readout.begin()
             if verb == "predict":
-                return StepOutput({}, {}, widened(task.predict_step(batch, ctx)))
-            sums = task.step(batch, ctx) if verb == "train" else task.eval_step(batch, ctx)
+                with arguments.traceable():
+                    return StepOutput({}, {}, widened(task.predict_step(batch, ctx)))
+            with arguments.traceable():
+                sums = task.step(batch, ctx) if verb == "train" else task.eval_step(batch, ctx)
             row = () if readout is None else readout.row()
             return StepOutput(arguments.check_sums(sums, task, verb), ctx.scalars, row)
 

@@ -47,6 +47,7 @@ FITS = {
     "lengths differ": (dict(y=Y[:19]), ValueError, r"(?s)20.*19|19.*20"),
     "no targets": (dict(y=None), ValueError, "y is missing"),
     "labels out of range": (dict(y=Y + 1), ValueError, r"(?s)y.*4"),
+    "a list of labels": (dict(y=Y.tolist()), ValueError, r"list of 20 numbers.*np\.asarray\(y\)"),
     "negative labels": (dict(y=Y - 1), ValueError, r"-1"),
     "labels that are not numbers": (dict(y=np.where(Y > 2, np.nan, Y)), ValueError, "(?i)nan"),
     "labels that are words": (dict(y=np.array(["a", "b"] * 10)), (TypeError, ValueError), "y"),

@@ -140,6 +140,8 @@ def test_two_outputs_refuse(given, words):
 def test_targets_must_match_the_outputs():
     with pytest.raises(ValueError, match="no entry for the outputs"):
         _bound({"a": Y}, TWO)
+    with pytest.raises(ValueError, match=r"tuple of 2 numbers.*np\.asarray\(y\)"):
+        _bound((1.0, 2.0), P)
     with pytest.raises(ValueError, match="one output"):
         _bound((Y, Y), P)
     with pytest.raises(ValueError, match="y is missing"):

@@ -102,3 +102,44 @@ def test_wrong_returns_are_refused(returned, words, data):
 
     with pytest.raises(TypeError, match=words):
         Trainer(Wrong()).fit(data[0], verbose=0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda x: 1.0 if tf.reduce_mean(x) > 1e9 else 2.0,
+        lambda x: [row for row in x],
+        lambda x: float(tf.reduce_mean(x)),
+        lambda x: np.mean(x) + 1,
+        lambda x: x.numpy(),
+    ],
+    ids=["if", "for", "float", "numpy", ".numpy()"],
+)
+def test_a_step_that_asks_for_values_is_told_where(values, data):
+    class Asks(Task):
+        def step(self, batch, ctx):
+            values(batch)
+            return {"loss": Sums.of(batch)}
+
+        predict_step = step
+
+    with pytest.raises(TypeError, match=r"test_task\.py:\d+ in <.*> uses a tensor.*tf\.cond"):
+        Trainer(Asks(), jit=False).fit(data[0], verbose=0)
+
+
+def test_other_errors_of_a_step_stay_what_they_are(data):
+    class Broken(Task):
+        def step(self, batch, ctx):
+            return self.nothing
+
+    with pytest.raises(AttributeError, match="'Broken' object has no attribute 'nothing'"):
+        Trainer(Broken()).fit(data[0], verbose=0)
+
+
+def test_a_forgotten_super_is_told():
+    class Forgetful(Task):
+        def __init__(self):
+            self.model = None
+
+    with pytest.raises(TypeError, match=r"Forgetful\.__init__.*super\(\)\.__init__\(\)"):
+        Trainer(Forgetful())

@@ -15,6 +15,7 @@ _REFUSED = (
     "on_batch_end",
     *(f"on_{stage}_{edge}" for stage in ("test", "predict") for edge in ("begin", "end")),
 )
+HOOKS = frozenset((*_HONEST, *_REFUSED))  # what Keras calls its callbacks by
 
 
 class KerasCallback(Callback):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.callbacks import triggers
 from trainer.callbacks.base import Callback, Control, Report, Run
-from trainer.callbacks.keras_callback import KerasCallback, is_keras_callback
+from trainer.callbacks.keras_callback import HOOKS, KerasCallback, is_keras_callback
 from trainer.callbacks.triggers import NEVER, Moment
 
 if TYPE_CHECKING:
@@ -237,7 +237,16 @@ class _Entry:
 
 
 def _check(callback: Any, argument: str) -> None:
-    if isinstance(callback, Callback) or is_keras_callback(callback):
+    if is_keras_callback(callback):
+        return
+    if isinstance(callback, Callback):
+        unheard = sorted(h for h in HOOKS if hasattr(callback, h) and not hasattr(Callback, h))
+        if unheard:
+            raise TypeError(
+                f"{argument} ({type(callback).__name__}) defines {', '.join(unheard)}; only "
+                "Keras's own callbacks are called that way. Define __call__(self, report), and say "
+                "when it is due: when = Every(epochs=1)."
+            )
         return
     if isinstance(callback, type):
         raise TypeError(

@@ -112,6 +112,15 @@ def test_what_is_no_trigger_is_refused_at_once(when):
         Callbacks([NormMonitor(when)])
 
 
+def test_methods_that_nobody_calls_are_refused():
+    class Translated(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise AssertionError("never called")
+
+    with pytest.raises(TypeError, match=r"callbacks\[0\] \(Translated\) defines on_epoch_end"):
+        Callbacks([Translated()])
+
+
 def test_a_wrong_return_value_is_an_error(fit, make_run):
     wrong = LambdaCallback(lambda report: "stop", when=Every(steps=4))
     with pytest.raises(CallbackError, match=r"returned 'stop'; return a Control or None"):
