@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging as python_logging
 import sys
 from collections.abc import Callable, Collection, Sequence
 
@@ -23,6 +24,7 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
     def entered(argv: Sequence[str]) -> int | None:
         logging.set_verbosity(logging.INFO)
         logging.set_stderrthreshold("info")
+        logging.get_absl_handler().setFormatter(Plain())
         try:
             return main(argv)
         except (ValueError, FileNotFoundError, ImportError) as error:
@@ -33,6 +35,18 @@ def run(main: Callable[[Sequence[str]], int | None]) -> None:
             return 130
 
     app.run(checked)
+
+
+class Plain(python_logging.Formatter):
+    """The time of day and what is said; what is more than information says so."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s  %(message)s", datefmt="%H:%M:%S")
+
+    def formatMessage(self, record: python_logging.LogRecord) -> str:
+        """One record's line."""
+        head = "" if record.levelno <= python_logging.INFO else f"{record.levelname.lower()}: "
+        return f"{record.asctime}  {head}{record.message}"
 
 
 def check_workload(name: str) -> bool:

@@ -125,11 +125,15 @@ def show(out: rich.console.Console, record: Mapping[str, Any]) -> None:
         tried = len(record.get("search", []))
         out.print(f"Keras's best setting of {tried} tried: {tables.keras_setting(settings)}")
     out.print(
-        f"Speeds are medians of {max(len(e['rounds']) for e in entries.values())} rounds of "
+        f"{_rounds(max(len(e['rounds']) for e in entries.values()))} of "
         f"{record['steps_per_round']:,} steps, in turns.\n"
         if entries
         else ""
     )
+
+
+def _rounds(number: int) -> str:
+    return "Speeds are of one round" if number == 1 else f"Speeds are medians of {number} rounds"
 
 
 def _difference(entry: Mapping[str, Any], number: int) -> str:

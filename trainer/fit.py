@@ -159,6 +159,8 @@ class Fit:
                     run.resume(memory)
                 run.go()
                 call.done = True
+                if call.history.stopped:
+                    say(f"stopped: {call.history.stopped}")
                 run.save()
                 if session is not None:
                     with clock.during("checkpoint"):

@@ -1,5 +1,7 @@
 """The commands as a person runs them."""
 
+import re
+
 import pytest
 
 from benchmarks import harness, results, speed
@@ -66,6 +68,8 @@ def test_the_main_job(run_module, tmp_path):
     (logs,) = tmp_path.iterdir()
     assert any("tfevents" in path.name for path in logs.rglob("*"))
     assert f"tensorboard --logdir {logs}" in done.stdout.replace("\n", " ").replace("  ", " ")
+    assert "Speeds are of one round" in done.stdout
+    assert re.search(r"(?m)^\d\d:\d\d:\d\d  ours: first step after", done.stderr)
     assert "\x1b" not in done.stdout and "cuda" not in done.stderr.lower()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import layers
 import optimizers
-from trainer import Callback, Trainer
+from trainer import Callback, Control, Trainer
 from trainer.calls import Position
 from trainer.data.source import open_source
 from trainer.distribution.replicas import Replicas
@@ -93,6 +93,21 @@ def test_signals_end_a_run_with_everything_on_disk(tmp_path, number, code):
     whole.fit(x, x, batch_size=8, steps=step + 5, verbose=0)
     for a, b in zip(again.task.model.weights, whole.task.model.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_why_it_ended_early_is_said(data, capsys):
+    class Enough(Callback):
+        def __call__(self, report):
+            return Control(stop="good enough")
+
+    trainer = Trainer(layers.Dense(4), loss="mse", optimizer="sgd", jit=False)
+    x, y = data[0], np.zeros((53, 4), "float32")
+    for verbose in (2, 0):
+        trainer.fit(x, y, epochs=9, callbacks=[Enough()], verbose=verbose)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count("stopped: good enough") == 1 and lines[-1].startswith("took ")
+    trainer.fit(x, y, verbose=2)
+    assert "stopped" not in capsys.readouterr().out
 
 
 def test_a_signal_after_the_last_step_is_not_lost(data, ctrl_c):

@@ -128,7 +128,7 @@ def decide(cost: Cost, steps: int | None, on_cpu: bool) -> Choice | None:
         if cost.launch_seconds * steps > cost.compile_seconds:
             why = "steps this small are bound by launching operations"
             return Choice("loop", why, settled=False)
-        why = f"{steps} steps this small are over before a compilation is won back"
+        why = f"{steps} steps this small end before compiling them would pay"
         return Choice("graph", why, settled=False)
     return Choice("graph", f"{steps} steps are too few to try other ways", settled=False)
 
