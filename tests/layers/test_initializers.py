@@ -19,6 +19,7 @@ RANDOM = [
 @pytest.mark.parametrize("name", RANDOM)
 def test_distribution_is_keras(name):
     shape = (3, 3, 40, 90)
+    keras.utils.set_random_seed(0)  # else both samples part too far by chance once in a while
     ours = initializers.get(name)(shape, seed=SEED).numpy().ravel()
     theirs = np.ravel(keras.initializers.get(name)(shape))
     levels = np.linspace(0, 1, 9)
