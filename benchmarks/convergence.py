@@ -108,7 +108,7 @@ def measure(
             best = best_curve(made, known[name], rates)
             curves[problem][name] = best
             say("%s %s: %.3g at a rate of %.3g", problem, name, best["loss"][-1], best["rate"])
-    return {"machine": machine.facts(), "versions": machine.versions(), "curves": curves}
+    return {**machine.about(), "curves": curves}
 
 
 def best_curve(problem: Problem, make: Callable[[], Any], rates: Sequence[float]) -> dict[str, Any]:

@@ -83,8 +83,7 @@ def main(argv: Sequence[str]) -> int:
     out = tables.console()
     show(out, workload.name, cost, once, given.steps)
     measured = {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
+        **machine.about(),
         "jit": given.jit,
         "workload": workload.name,
         "steps": given.steps,

@@ -144,8 +144,7 @@ def measure(
             found[name][mode] = record
             logging.info("%s, %s: %.2f x", name, mode, record["ratio"]["median"])
     return {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
+        **machine.about(),
         "threads": machine.threads(),
         "rounds": rounds,
         "clock": clock,

@@ -73,8 +73,7 @@ def main(argv: Sequence[str]) -> int:
         import tensorflow  # noqa: F401
     out = tables.console()
     measured: dict[str, Any] = {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
+        **machine.about(),
         "xla": given.xla,
         "losses": {},
     }

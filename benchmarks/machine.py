@@ -23,6 +23,11 @@ THREAD_SETTINGS = (
 )
 
 
+def about() -> dict[str, Any]:
+    """What every results file tells beside its figures: `machine` and `versions`."""
+    return {"machine": facts(), "versions": versions()}
+
+
 def facts() -> dict[str, Any]:
     """The machine and the moment; says how busy it was."""
     return {

@@ -66,14 +66,14 @@ def main(argv: Sequence[str]) -> int:
             data_dir=given.data_dir,
             say=functools.partial(logging.info, "%s: %s", name),
         )
-        record |= {"machine": machine.facts(), "versions": machine.versions()}
+        record |= machine.about()
         show(out, name, record)
         if given.out is not None:
             path = pathlib.Path(given.out) / "modes.json"
             measured = results.update(path, {name: record}, order=list(workloads.WORKLOADS))
             plot.draw(measured, path.with_suffix(".png"), COLUMNS)
             logging.info("written: %s", path)
-    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
+    tables.show_machine(out, machine.about())
     return 0
 
 

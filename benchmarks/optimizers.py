@@ -95,8 +95,7 @@ def measure(
                 rows.append(row)
                 say("%s", summary(row))
     return {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
+        **machine.about(),
         "threads": machine.threads(),
         "parameters": parameters,
         "rounds": rounds,

@@ -74,8 +74,7 @@ def main(argv: Sequence[str]) -> int:
     out = tables.console()
     show(out, given.workload, record, given.steps_per_call)
     measured = {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
+        **machine.about(),
         "steps_per_call": given.steps_per_call,
         "jit": given.jit,
         "workloads": {given.workload: record},

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import flags, logging
 
-from benchmarks import cli, machine, plot, results, tables, workloads
+from benchmarks import cli, machine, plot, results, standing, tables, workloads
 from benchmarks.data import Data
 from benchmarks.showcase import largest_difference
 
@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
     measured = results.load(path)
     out = tables.console()
     show(out, measured)
-    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
+    tables.show_machine(out, machine.about())
     try:
         draw(measured, path.with_suffix(".png"))
     except ImportError as error:
@@ -104,8 +104,7 @@ def measure(
         "title": workload.title,
         "against": "fit" if isinstance(workload, workloads.Supervised) else "hand",
         "steps": len(made.losses),
-        "machine": machine.facts(),
-        "versions": machine.versions(),
+        **machine.about(),
         "most": {
             name: most_within(courses[name].weights[last], base.weights[last])
             for name in (OURS, AGAIN)
@@ -143,13 +142,7 @@ def by_trainer(
 
     def run(steps: int) -> Course:
         for mark in _marks(steps, after=len(course.losses)):
-            history = trainer.fit(
-                *data.head(len(data.x_train)),
-                batch_size=workload.batch_size,
-                steps=mark,
-                shuffle=False,
-                verbose=0,
-            )
+            history = workload.fit(trainer, data, steps=mark, shuffle=False, verbose=0)
             columns = [history.steps[k] for k in history.steps if k.endswith("loss")]
             course.losses.extend(map(float, np.sum(columns, axis=0)))
             course.weights[mark] = workload.get_weights(trainer)
@@ -304,12 +297,10 @@ def show(out: Any, measured: Mapping[str, Any]) -> None:
 
 def to_markdown(measured: Mapping[str, Any]) -> str:
     """The table for a page."""
-    lines = [f"| workload | {' | '.join(HEADINGS)} |", f"|---|{'---|' * len(HEADINGS)}"]
-    lines += [
-        f"| `{name}` | {' | '.join(cells(record))} |"
-        for name, record in measured["workloads"].items()
-    ]
-    return "\n".join(lines)
+    records = measured["workloads"]
+    lines = [[f"`{name}`", *cells(record)] for name, record in records.items()]
+    table = tables.markdown(["workload", *HEADINGS], lines)
+    return f"{table}\n\n{standing.circumstances(measured, records)}"
 
 
 def draw(measured: Mapping[str, Any], path: pathlib.Path) -> None:

@@ -73,8 +73,7 @@ def main(argv: Sequence[str]) -> int:
             steps=given.steps,
             data_dir=given.data_dir,
         )
-        record |= {"device": device_name(given.device), "machine": machine.facts()}
-        record["versions"] = machine.versions()
+        record |= {"device": device_name(given.device), **machine.about()}
         show(out, name, record)
         left_out += "skipped" in record
         if given.out is not None:
@@ -82,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
             measured = results.update(path, {name: record}, order=list(workloads.WORKLOADS))
             plot.draw(measured, path.with_suffix(".png"), COLUMNS)
             logging.info("written: %s", path)
-    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
+    tables.show_machine(out, machine.about())
     return 1 if left_out else 0
 
 

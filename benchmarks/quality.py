@@ -1,8 +1,8 @@
 """Trains workloads with several seeds and holds what they reach against what is expected.
 
-Each is trained as `python -m benchmarks` trains it, from other weights in another order each time.
-Prints a table and puts each workload into quality.json beside those that the file has. Ends with
-exit code 1 if a seed did not reach what its workload expects.
+A seed is that of the initial weights, of the order of the data and of all noise. Prints a table and
+puts each workload into quality.json beside those that the file has. Ends with exit code 1 if a seed
+did not reach what its workload expects.
 
     python -m benchmarks.quality --workloads=digits,vae --seeds=3 --out=benchmarks/results
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from benchmarks import cli, machine, results, tables, workloads
+from benchmarks import cli, machine, results, standing, tables, workloads
 
 
 def define_flags() -> None:
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         measured["workloads"][name] = record
     out = tables.console()
     show(out, measured)
-    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
+    tables.show_machine(out, machine.about())
     return 0 if all(row["reached"] for row in rows(measured)) else 1
 
 
@@ -57,15 +57,12 @@ def measure(
     Returns:
         `found`, name -> what each seed reached; `seconds` of each; and what was expected.
     """
-    import tensorflow as tf
-
     record: dict[str, Any] = {
         "title": workload.title,
         "epochs": workload.epochs,
         "expected": dict(workload.expected),
         "at_most": [name for name in workload.at_most if name in workload.expected],
-        "machine": machine.facts(),
-        "versions": machine.versions(),
+        **machine.about(),
         "seconds": [],
         "found": {name: [] for name in workload.expected},
     }
@@ -73,20 +70,13 @@ def measure(
     for seed in range(seeds):
         begun = time.perf_counter()
         trainer = workload.trainer(data, seed=seed)
-        trainer.fit(
-            data.x_train,
-            data.y_train,
-            batch_size=workload.batch_size,
-            epochs=workload.epochs,
-            verbose=0,
-        )
+        workload.fit(trainer, data, epochs=workload.epochs, verbose=0)
         record["seconds"].append(time.perf_counter() - begun)
         reached = workload.quality(trainer, data)
         for name, values in record["found"].items():
             values.append(float(reached[name]))
         told = ", ".join(f"{name} {values[-1]:.4g}" for name, values in record["found"].items())
         say(f"{workload.name}, seed {seed}: {told} after {record['seconds'][-1]:.0f} s")
-        tf.keras.backend.clear_session()
     return record
 
 
@@ -134,15 +124,11 @@ def show(out: Any, measured: Mapping[str, Any]) -> None:
 def to_markdown(measured: Mapping[str, Any]) -> str:
     """The table for a page."""
     lines = [
-        f"| workload | seeds | {' | '.join(HEADINGS)} |",
-        f"|---|---|---|{'---|' * (len(HEADINGS) - 1)}",
+        [f"`{row['workload']}`: {row['title']}", f"{len(row['values'])}", *cells(row)]
+        for row in rows(measured)
     ]
-    for row in rows(measured):
-        seeds = len(row["values"])
-        lines.append(
-            f"| `{row['workload']}`: {row['title']} | {seeds} | {' | '.join(cells(row))} |"
-        )
-    return "\n".join(lines)
+    table = tables.markdown(["workload", "seeds", *HEADINGS], lines)
+    return f"{table}\n\n{standing.circumstances(measured, measured['workloads'])}"
 
 
 if __name__ == "__main__":

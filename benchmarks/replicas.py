@@ -62,7 +62,7 @@ def check_sizes(names: Sequence[str]) -> bool:
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     given = flags.FLAGS
-    facts = machine.facts()
+    about = machine.about()
     with quiet.quiet_import():
         import tensorflow as tf
     devices = [tf.config.LogicalDeviceConfiguration()] * given.replicas
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
     record = {}
     for name in given.sizes:
         record[name] = measure(SIZES[name], strategy, given.rounds, logging.info)
-    measured = {"machine": facts, "versions": machine.versions(), "workloads": record}
+    measured = {**about, "workloads": record}
     out = tables.console()
     for name, entry in record.items():
         show(out, name, entry, given.replicas)

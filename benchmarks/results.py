@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import pathlib
+import re
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 FORMAT = 1
 REFERENCE = "fit"
+_PLAIN_LIST = re.compile(r"\[[^\[\]{}\"]*\]")  # of numbers, whose commas stay between them
 
 
 def reference(contenders: Collection[str]) -> str:
@@ -73,6 +75,7 @@ def summarise(record: dict[str, Any], reference: str = REFERENCE) -> dict[str, A
 def save(path: str | pathlib.Path, measured: dict[str, Any]) -> None:
     """Writes results as JSON."""
     text = json.dumps(_finite({"format": FORMAT, **measured}), indent=1, allow_nan=False)
+    text = _PLAIN_LIST.sub(lambda found: " ".join(found[0].split()), text)  # a line each
     pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
 
 

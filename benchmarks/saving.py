@@ -67,7 +67,7 @@ def check_savers(names: Sequence[str]) -> bool:
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     given = flags.FLAGS
-    facts = machine.facts()  # before: how busy the machine was
+    about = machine.about()  # before: how busy the machine was
     record = measure(
         given.savers,
         every=given.every,
@@ -77,8 +77,7 @@ def main(argv: Sequence[str]) -> int:
         say=logging.info,
     )
     measured = {
-        "machine": facts,
-        "versions": machine.versions(),
+        **about,
         "workloads": {WORKLOAD: record},
     }
     out = tables.console()

@@ -59,8 +59,7 @@ def main(argv: Sequence[str]) -> int:
     if long:
         show_attention(out, long)
     measured = {
-        "machine": machine.facts(),
-        "versions": machine.versions(),
+        **machine.about(),
         "generation": rows,
         "attention": long,
     }

@@ -107,7 +107,7 @@ def measure(
     series: Series, name: str, *, rounds: int, say: Callable[[str], None] = lambda text: None
 ) -> dict[str, dict[str, Any]]:
     """The records of a series, as `results.summarise` makes them, by `point`."""
-    facts = {"machine": machine.facts(), "versions": machine.versions()}
+    facts = machine.about()
     facts["threads"] = machine.threads()
     records = {}
     with tempfile.TemporaryDirectory(prefix="scaling-") as folder:

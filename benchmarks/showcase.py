@@ -26,10 +26,9 @@ def train(
     from trainer.callbacks import TensorBoard
 
     trainer = workload.trainer(data, seed=seed)
-    trainer.fit(
-        data.x_train,
-        data.y_train,
-        batch_size=workload.batch_size,
+    workload.fit(
+        trainer,
+        data,
         epochs=epochs,
         validation_data=workload.validation(data),
         callbacks=[TensorBoard(log_dir)],

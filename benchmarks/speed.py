@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
         )
         results.update(path, {name: record}, order=list(workloads.WORKLOADS))
         tables.show_workload(out, name, record)
-    tables.show_machine(out, {"machine": machine.facts(), "versions": machine.versions()})
+    tables.show_machine(out, machine.about())
     draw(path)
     return 0
 
@@ -116,7 +116,7 @@ def measure(
         that measuring took.
     """
     begun = time.monotonic()
-    facts: dict[str, Any] = {"machine": machine.facts(), "versions": machine.versions()}
+    facts: dict[str, Any] = machine.about()
     record = harness.measure(
         name,
         contenders,

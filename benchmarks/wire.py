@@ -41,8 +41,7 @@ def main(argv: Sequence[str]) -> int:
     if given.one:
         print(json.dumps(exchanges(given.rounds)), flush=True)
         return 0
-    facts = machine.facts()
-    measured = {"machine": facts, "versions": machine.versions()}
+    measured = machine.about()
     measured |= run(given.workers, given.rounds)
     out = tables.console()
     out.print(to_markdown(measured))

@@ -29,7 +29,7 @@ class StepContext:
         readout: what reads the updates; None on the steps at which nothing is to be read.
         warn: called with a message that should be said once per run.
         replica: the replica that runs the step.
-        compiled: calls what is to be compiled by itself, before and after replicas exchange.
+        by_xla: whether XLA compiles what lies between exchanges of the replicas.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class StepContext:
         readout: Readout | None = None,
         warn: Callable[[str], None] = lambda message: None,
         replica: Replica = ALONE,
-        compiled: Callable[[Callable[[], Any]], Any] = update.as_it_is,
+        by_xla: bool = False,
     ) -> None:
         self.scalars: dict[str, tf.Tensor] = {}
         self._seeds = seeds
@@ -54,7 +54,7 @@ class StepContext:
         self._readout = readout
         self._warn = warn
         self._replica = replica
-        self._compiled = compiled
+        self._by_xla = by_xla
 
     def minimize(
         self,
@@ -103,7 +103,7 @@ class StepContext:
                 self._seeds,
                 scale=scale,
                 replica=self._replica,
-                compiled=self._compiled,
+                by_xla=self._by_xla,
             )
 
         before = [] if self._readout is None else self._readout.before(variables)
@@ -115,7 +115,9 @@ class StepContext:
             self.scalars[f"{prefix}gradient_norm"] = gradients.global_norm(result.gradients)
         apply = _apply if scaler is None else partial(scaler.apply_if_finite, step=self._seeds.step)
         skipped = self._replica.update(
-            optimizer, lambda *given: self._compiled(lambda: apply(*given)), result
+            optimizer,
+            lambda *given: update.compiled(lambda: apply(*given), self._by_xla),
+            result,
         )
         if scaler is not None:
             self.scalars[f"{prefix}loss_scale"] = scale

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from trainer import arguments, state, update
+from trainer import arguments, state
 from trainer.compiling import chooser, guard, record, trial
 from trainer.compiling.choice import SAID, Choice
 from trainer.compiling.settings import Jit
@@ -243,7 +243,7 @@ class Programs:
                 self.step(
                     verb,
                     readout=self.readout(instruments) if instruments else None,
-                    compiled=update.by_xla if between else update.as_it_is,
+                    by_xla=between,
                 ),
                 fetch,
                 rows,
@@ -338,13 +338,13 @@ class Programs:
         verb: str,
         context: Callable[..., StepContext] = StepContext,
         readout: Readout | None = None,
-        compiled: Callable[[Callable[[], Any]], Any] = update.as_it_is,
+        by_xla: bool = False,
     ) -> Callable[[Any, tf.Tensor], StepOutput]:
         """What one step of a verb is, as a function of the batch and the step's number.
 
         It may be called eagerly too. `context` makes what the step is handed; a `readout` reads
-        the step, whose outputs are then a row. `compiled` compiles what the step does between
-        exchanges of the replicas.
+        the step, whose outputs are then a row. `by_xla`: whether XLA compiles what the step does
+        between exchanges of the replicas.
         """
         task = self._task
         parts = self.parts if verb == "train" else 1
@@ -366,7 +366,7 @@ class Programs:
                 scaler=self.computing.scalers.of,
                 warn=self.warn,
                 replica=replica,
-                compiled=compiled,
+                by_xla=by_xla,
             )
             if readout is not None:
                 readout.begin()

@@ -45,13 +45,10 @@ class Update(NamedTuple):
     origin: list[tf.Tensor] | None = None
 
 
-def as_it_is(fn: Callable[[], Any]) -> Any:
-    """Calls a function and compiles nothing."""
-    return fn()
-
-
-def by_xla(fn: Callable[[], Any]) -> Any:
-    """Calls a function that XLA compiles; it runs in a replica of several."""
+def compiled(fn: Callable[[], Any], by_xla: bool) -> Any:
+    """Calls a function; by XLA where that compiles what lies between exchanges of replicas."""
+    if not by_xla:
+        return fn()
     try:
         return tf.function(fn, jit_compile=True, autograph=False)()
     except RuntimeError as error:
@@ -73,7 +70,7 @@ def accumulate(
     *,
     scale: tf.Tensor | None = None,
     replica: Replica = ALONE,
-    compiled: Callable[[Callable[[], Any]], Any] = as_it_is,
+    by_xla: bool = False,
 ) -> Update:
     """Gradients of the mean loss over `batch`, taken in `parts` parts.
 
@@ -89,7 +86,8 @@ def accumulate(
         scale: what the loss is multiplied by while gradients are taken, a float32 scalar; then
             the update says whether they are finite.
         replica: adds the sums, gradients per distinct count and those counts, over replicas.
-        compiled: calls a function; with XLA where the step is compiled around the reduction.
+        by_xla: whether XLA compiles the gradients of each of several replicas by themselves, which
+            then exchange nothing amid them.
     """
     variables = list(variables)
     if not variables:
@@ -99,7 +97,6 @@ def accumulate(
         )
     tensors = [state.as_tf(v) for v in variables]
     shape: dict[str, Any] = {}
-    exchanges = compiled is as_it_is  # where XLA compiles the gradients nothing can be
 
     def one(part: Any, alone: bool = False) -> tuple[Any, Any, Any]:
         with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
@@ -109,7 +106,7 @@ def accumulate(
         if scale is None:
             grads = [tape.gradient(group.total, tensors) for group in groups]
         else:
-            counts = replica.in_all([group.count for group in groups], exchanges and not alone)
+            counts = replica.in_all([group.count for group in groups], not (by_xla or alone))
             grads = [
                 _scaled(tape, group.total, tensors, scale, count)
                 for group, count in zip(groups, counts, strict=True)
@@ -117,7 +114,7 @@ def accumulate(
         del tape
         return grads, groups, extras
 
-    grads, groups, extras = compiled(lambda: _over_parts(one, batch, parts, seeds, replica))
+    grads, groups, extras = compiled(lambda: _over_parts(one, batch, parts, seeds, replica), by_xla)
     unreached = [
         state.name_of(variable)
         for variable, *found in zip(variables, *grads, strict=True)

@@ -85,6 +85,17 @@ class Workload:
         """The same job without the Trainer."""
         raise NotImplementedError
 
+    def fit(self, trainer: Any, data: Data, **how: Any) -> Any:
+        """`trainer.fit` on the training split, in batches of this job; returns its History.
+
+        Args:
+            trainer: of `trainer`.
+            data: of `data`.
+            how: further arguments of `fit`, such as `epochs`, `callbacks`, `verbose`.
+        """
+        x, y = data.x_train, data.y_train
+        return trainer.fit(x, y, batch_size=self.batch_size, **how)
+
     def validation(self, data: Data) -> Any:
         """What `fit` validates on after every epoch; None: nothing."""
         return data.x_test, data.y_test

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import parity, results, tables, workloads
+from tests.benchmarks.files import MACHINE
 
 
 @pytest.mark.parametrize("name", ["digits", "vae"])
@@ -54,6 +55,8 @@ def test_tables_and_picture(tmp_path):
     record = {
         "title": "t",
         "against": "hand",
+        "machine": MACHINE,
+        "versions": {},
         "steps": 105,
         "differences": {
             parity.OURS: {"1": 1e-8, "100": 2e-6, "105": 3e-6},

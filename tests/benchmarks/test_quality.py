@@ -6,12 +6,13 @@ import io
 import pytest
 
 from benchmarks import quality, results, tables, workloads
+from tests.benchmarks.files import MACHINE
 
 
 @pytest.fixture
 def measured():
     """Two workloads: one that reaches all it should, one whose second seed does not."""
-    record = {"title": "t", "machine": {}, "versions": {}, "seconds": [30.0, 90.0, 60.0]}
+    record = {"title": "t", "machine": MACHINE, "versions": {}, "seconds": [30.0, 90.0, 60.0]}
     good = {"expected": {"accuracy": 0.9}, "at_most": [], "found": {"accuracy": [0.95, 0.9, 0.99]}}
     bad = {"expected": {"loss": 2.0}, "at_most": ["loss"], "found": {"loss": [1.9, 2.01, 1.8]}}
     return {"workloads": {"good": {**record, **good}, "bad": {**record, **bad}}}
@@ -41,6 +42,7 @@ def test_tables_say_median_spread_and_what_was_not_reached(measured):
         "1.0",
     ]
     page = quality.to_markdown(measured)
+    assert "P, 2 cores, 8 GB" in page
     assert "| `good`: t | 3 | accuracy | 0.95 | 0.9 .. 0.99 | at least 0.9 | yes | 1.0 |" in page
 
 

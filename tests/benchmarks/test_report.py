@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import report, results
+from tests.benchmarks.files import MACHINE
 
 PAGE = """# Title
 
@@ -48,14 +49,6 @@ def test_what_no_command_makes_is_refused(tmp_path):
         report.generate("quiet", tmp_path)
 
 
-MACHINE = {
-    "processor": "P",
-    "cores": 2,
-    "memory_gb": 8,
-    "python": "3.11",
-    "load": [0.1],
-    "date": "2030-01-01T00:00:00+00:00",
-}
 SPREAD = {"median": 1.25, "low": 1.0, "high": 1.5, "noise": 0.0}
 # What commands write, and a line that the page must have.
 MEASURED = {

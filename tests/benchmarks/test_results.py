@@ -79,3 +79,10 @@ def test_other_files_are_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"r\.json"):
         results.load(path)
+
+
+def test_lists_of_numbers_stay_on_a_line_and_are_read_as_they_were(tmp_path):
+    measured = {"rounds": [1.5, 2, None], "names": ["a, [b]", "c"], "nested": [[1], [{"x": [2]}]]}
+    results.save(tmp_path / "x.json", measured)
+    assert '"rounds": [ 1.5, 2, null ]' in (tmp_path / "x.json").read_text()
+    assert results.load(tmp_path / "x.json") == {"format": results.FORMAT, **measured}

@@ -5,15 +5,7 @@ import io
 import pytest
 
 from benchmarks import compare, results, scaling, series, tables
-
-MACHINE = {
-    "processor": "P",
-    "cores": 2,
-    "memory_gb": 8,
-    "python": "3.11",
-    "load": [0.1],
-    "date": "2030-01-01T00:00:00+00:00",
-}
+from tests.benchmarks.files import MACHINE
 
 
 def measured(slower=1.0):

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from benchmarks import plot, results, showcase, tables
+from tests.benchmarks.files import MACHINE
 
 matplotlib = pytest.importorskip("matplotlib")
 
@@ -31,14 +32,7 @@ def measured():
         },
     }
     return {
-        "machine": {
-            "processor": "P",
-            "cores": 2,
-            "memory_gb": 8,
-            "python": "3.11",
-            "load": [0.1],
-            "date": "2030-01-01T00:00:00+00:00",
-        },
+        "machine": MACHINE,
         "versions": {"tensorflow": "2.21.0"},
         "workloads": {"w": results.summarise(record), "x": {"title": "t", "skipped": "no [data]"}},
     }

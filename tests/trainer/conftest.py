@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import layers
+import optimizers
+from trainer import Trainer
+
 
 class Linear(tf.Module):
     """x @ w + b, built on construction."""
@@ -48,6 +52,18 @@ def data():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(53, 3)).astype("float32")
     return x, (x @ rng.normal(size=(3, 2)) + 0.1).astype("float32")
+
+
+@pytest.fixture
+def fit(data):
+    """Trains a dense layer with some callbacks; gives the trainer and the history."""
+
+    def train(*callbacks, **options):
+        trainer = Trainer(layers.Dense(2), loss="mse", optimizer=optimizers.SGD(0.1), jit=False)
+        options = {"batch_size": 8, "epochs": 3, "verbose": 0, **options}
+        return trainer, trainer.fit(*data, callbacks=list(callbacks), **options)
+
+    return train
 
 
 @pytest.fixture

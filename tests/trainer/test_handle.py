@@ -1,11 +1,8 @@
 """What callbacks know of a run, and what they may do to it at a boundary."""
 
 import numpy as np
-import pytest
 
-import layers
-import optimizers
-from trainer import At, Callback, Trainer
+from trainer import At, Callback
 
 
 class Then(Callback):
@@ -20,16 +17,6 @@ class Then(Callback):
 
     def __call__(self, report):
         self.actions[report.step](report.run)
-
-
-@pytest.fixture
-def fit(data):
-    def train(*callbacks, **options):
-        trainer = Trainer(layers.Dense(2), loss="mse", optimizer=optimizers.SGD(0.1), jit=False)
-        options = {"batch_size": 8, "epochs": 3, "verbose": 0, **options}
-        return trainer, trainer.fit(*data, callbacks=list(callbacks), **options)
-
-    return train
 
 
 def test_names_are_known_before_training(fit, data):

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-import layers
-import optimizers
-from trainer import At, Callback, Every, Trainer
+from trainer import At, Callback, Every
 
 
 class See(Callback):
@@ -22,16 +20,6 @@ class See(Callback):
 
     def on_train_end(self, report):
         self.ended += 1
-
-
-@pytest.fixture
-def fit(data):
-    def train(*callbacks, **options):
-        trainer = Trainer(layers.Dense(2), loss="mse", optimizer=optimizers.SGD(0.1), jit=False)
-        options = {"batch_size": 8, "epochs": 3, "verbose": 0, **options}
-        return trainer, trainer.fit(*data, callbacks=list(callbacks), **options)
-
-    return train
 
 
 @pytest.mark.parametrize(
