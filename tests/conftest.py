@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is first imported
 
@@ -39,6 +40,18 @@ def pytest_addoption(parser):
     """An option of our own, for a long look by hand."""
     told = "try all combinations of choices, where tests otherwise take a few of them"
     parser.addoption("--everything", action="store_true", help=told)
+
+
+@pytest.fixture
+def signals_heard():
+    """Ctrl-C and a hang-up are heard, also where `nohup` or a shell's `&` had them ignored."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    ignored = [n for n in usual if signal.getsignal(n) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, usual[number])
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)

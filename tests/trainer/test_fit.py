@@ -58,6 +58,7 @@ SCRIPT = """
     """
 
 
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -2)])
 def test_signals_end_a_run_with_everything_on_disk(tmp_path, number, code):
     """SIGTERM by its documented exit code, Ctrl-C as Python itself ends by it."""

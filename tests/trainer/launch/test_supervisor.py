@@ -31,6 +31,7 @@ def test_restarts_are_bounded(launch):
     assert "the 2 restarts of --max_restarts are used up" in got.said
 
 
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)]
 )
