@@ -14,9 +14,9 @@ from optimizers.clipping import square_sum
 from optimizers.slots import Item
 
 
-def trust_ratio(weight: tf.Tensor, update: tf.Tensor) -> tf.Tensor:
-    """`|w| / |u|`, or 1 where either is 0: a scalar."""
-    w, u = tf.sqrt(square_sum(weight)), tf.sqrt(square_sum(update))
+def trust_ratio(weight: tf.Tensor, update: tf.Tensor, scale: float | tf.Tensor = 1.0) -> tf.Tensor:
+    """`|w| / |scale u|`, or 1 where either is 0: a scalar."""
+    w, u = tf.sqrt(square_sum(weight)), scale * tf.sqrt(square_sum(update))
     one = tf.ones([], w.dtype)
     return tf.where((w > 0) & (u > 0), w / tf.where(u > 0, u, one), one)
 
@@ -97,10 +97,11 @@ class Lamb(Optimizer):
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and moments."""
         m, v = moments(gradient, slots["momentum"], slots["velocity"], self.beta_1, self.beta_2)
-        # m_hat / (sqrt(v_hat) + epsilon), with both corrections drawn into scalars.
+        # r = m_hat / (sqrt(v_hat) + epsilon), with both corrections drawn into the scalar s.
         root = tf.sqrt(1.0 - scalars["beta_2_power"])
-        r = m * (root / (1.0 - scalars["beta_1_power"])) / (tf.sqrt(v) + self.epsilon * root)
+        s = root / (1.0 - scalars["beta_1_power"])
+        r = m / (tf.sqrt(v) + self.epsilon * root)
         if "decay" in scalars:
-            r += scalars["decay"] * weight
-        change = trust_ratio(weight, r) * learning_rate * r
+            s, r = 1.0, s * r + scalars["decay"] * weight
+        change = (trust_ratio(weight, r, s) * learning_rate * s) * r
         return weight - change, {"momentum": m, "velocity": v}
