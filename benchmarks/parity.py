@@ -11,6 +11,7 @@ table, puts each workload into parity.json beside those that the file has, and d
 from __future__ import annotations
 
 import pathlib
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -284,7 +285,8 @@ def said(record: Mapping[str, Any]) -> str:
 
 def show(out: Any, measured: Mapping[str, Any]) -> None:
     """The table for a terminal."""
-    made = tables.table("The largest difference of any weight from the other's", "", *HEADINGS)
+    head = (textwrap.fill(heading, 12) for heading in HEADINGS)
+    made = tables.table("The largest difference of any weight from the other's", "", *head)
     for name, record in measured["workloads"].items():
         made.add_row(name, *cells(record))
     out.print(made)
