@@ -1,14 +1,14 @@
-"""A contender's own process: waits on a pipe, does what it is told, answers in JSON lines."""
+"""A contender's own process: waits on a pipe, does what it is told, answers in JSON."""
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
 import pathlib
 import sys
 import time
 import traceback
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ def main() -> None:
 
     A command's `seat` is a contender that shares this process with others.
     """
-    answers = os.fdopen(int(sys.argv[1]), "w", buffering=1)
+    answers = Connection(int(sys.argv[1]), readable=False)
     spec = json.loads(sys.argv[2])
     servers = {None: Server(spec)}
     for line in sys.stdin:
@@ -38,7 +38,7 @@ def main() -> None:
             answer = {
                 kind: f"{error}" if kind == "unavailable" else f"{type(error).__name__}: {error}"
             }
-        answers.write(json.dumps(answer) + "\n")
+        answers.send_bytes(json.dumps(answer).encode())
         sys.stdout.flush()
 
 

@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import pathlib
-import select
 import subprocess
 import sys
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from benchmarks import quiet
@@ -73,7 +73,7 @@ class Process:
                 env=environment,
             )
         os.close(write)
-        self.answers = os.fdopen(read, "r")
+        self.answers = Connection(read, writable=False)
 
     def send(self, do: str, **arguments: Any) -> None:
         """Gives a command; see `benchmarks.child.Server` for what there is."""
@@ -88,14 +88,16 @@ class Process:
         Raises:
             Failed: the command failed, the process died, or it took longer than `seconds`.
         """
-        ready, _, _ = select.select([self.answers], [], [], self.seconds)
-        line = self.answers.readline() if ready else ""
-        if not line:
+        in_time = self.answers.poll(self.seconds)
+        try:
+            if not in_time:
+                raise EOFError
+            answer = json.loads(self.answers.recv_bytes())
+        except EOFError:
             self.process.kill()
             code = self.process.wait()
-            why = f"ended with exit code {code}" if ready else f"took over {self.seconds:.0f} s"
-            raise Failed(f"its process {why}; the end of its log:\n{self.tail()}")
-        answer = json.loads(line)
+            why = f"ended with exit code {code}" if in_time else f"took over {self.seconds:.0f} s"
+            raise Failed(f"its process {why}; the end of its log:\n{self.tail()}") from None
         for kind in ("unavailable", "error"):
             if kind in answer:
                 raise Failed(answer[kind])

@@ -1,5 +1,7 @@
 """Contenders in processes of their own: answers, failures, the end of the log."""
 
+import time
+
 import pytest
 
 from benchmarks import processes
@@ -20,6 +22,21 @@ def test_a_command_that_raises_is_told(tmp_path):
     finally:
         process.close()
     assert process.process.returncode == 0
+
+
+def test_answers_that_came_before_they_were_asked_for_are_kept(tmp_path):
+    """Two contenders of one process may both have answered when the first is listened to."""
+    process = processes.Process("a", spec(tmp_path), tmp_path / "a.log", seconds=20)
+    names = ("first", "second")
+    for name in names:
+        process.send(name)
+    while "no attribute 'second'" not in process.tail():  # its answer follows at once
+        time.sleep(0.1)
+    time.sleep(0.2)
+    for name in names:
+        with pytest.raises(processes.Failed, match=f"^AttributeError.*'{name}'"):
+            process.receive()
+    process.close()
 
 
 def test_a_dead_process_is_told_with_the_end_of_its_log(tmp_path):
