@@ -3,7 +3,9 @@
 The same number of parameters lies in few or in many variables; ten updates make one compiled
 call, in a plain graph or in one XLA program; timed rounds take turns. "x limit" is how many times
 longer an update takes than reading weights, gradients and slots and writing weights and slots
-would at the speed of a plain copy. Prints a table and writes optimizers.json and optimizers.png.
+would at the speed of a plain copy. Prints a table and puts it into optimizers.json beside what the
+file has, so that optimizers and numbers of variables can be measured apart; optimizers.png draws
+all of it.
 
     python -m benchmarks.optimizers --optimizers=Adam,Lion --variables=10,100 --out=results
 """
@@ -68,7 +70,10 @@ def main(argv: Sequence[str]) -> int:
     tables.show_machine(out, measured)
     folder = pathlib.Path(given.out)
     folder.mkdir(parents=True, exist_ok=True)
-    results.save(folder / "optimizers.json", measured)
+    path = folder / "optimizers.json"
+    if path.exists():
+        measured = joined(results.load(path), measured, list(optimizers.names()))
+    results.save(path, measured)
     draw(measured, folder / "optimizers.png")
     return 0
 
@@ -102,6 +107,29 @@ def measure(
         "copy_gb_per_s": speed / 1e9,
         "rows": rows,
     }
+
+
+def joined(
+    earlier: Mapping[str, Any], measured: Mapping[str, Any], order: Sequence[str]
+) -> dict[str, Any]:
+    """What was measured, and the rows that an earlier file has beside it.
+
+    Those of another processor or of another number of parameters are left out.
+
+    Args:
+        earlier: from the file.
+        measured: now.
+        order: of the optimizers.
+    """
+
+    def key(row: Mapping[str, Any]) -> tuple[int, int, str]:
+        return order.index(row["optimizer"]), row["variables"], row["mode"]
+
+    alike = all(earlier[name] == measured[name] for name in ("parameters", "threads")) and all(
+        earlier["machine"][name] == measured["machine"][name] for name in ("processor", "cores")
+    )
+    rows = {key(row): row for row in [*(earlier["rows"] if alike else ()), *measured["rows"]]}
+    return {**measured, "rows": [rows[place] for place in sorted(rows)]}
 
 
 def one(
@@ -279,8 +307,24 @@ def draw(measured: dict[str, Any], path: pathlib.Path) -> None:
 
 
 def to_markdown(measured: Mapping[str, Any]) -> str:
-    """What `show` prints, for a page."""
-    return tables.page(lambda out: show(out, measured), measured)
+    """A line for each optimizer, for a page."""
+    kinds = sorted({(row["variables"], row["mode"]) for row in measured["rows"]})
+    lines: dict[str, dict[tuple[int, str], str]] = {}
+    for row in measured["rows"]:
+        beside = f"{row['ratio']:.2f}" if "ratio" in row else "-"
+        cell = f"{row['ours_ms']:.1f} / {beside} / {row['of_limit']:.1f}"
+        lines.setdefault(row["optimizer"], {})[row["variables"], row["mode"]] = cell
+    head = ["", *(f"{count:,} {'XLA' if mode == 'xla' else mode}" for count, mode in kinds)]
+    rows = [[name, *(cells.get(kind, "") for kind in kinds)] for name, cells in lines.items()]
+    return "\n\n".join(
+        [
+            f"Updates of {measured['parameters']:,} parameters in so many variables: milliseconds "
+            "/ times as fast as Keras's / times what a copy at "
+            f"{measured['copy_gb_per_s']:.1f} GB/s would take.",
+            tables.markdown(head, rows),
+            tables.machine_line(measured),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ BELOW_ONE = 1.0 - 1e-9
 def check_rate(learning_rate: Any) -> float:
     """The learning rate as a float, when it is a finite number of at least 0."""
     try:
+        if isinstance(learning_rate, str | bytes):  # float() would read "0.1"
+            raise TypeError
         value = float(learning_rate)
     except (TypeError, ValueError):
         raise TypeError(

@@ -27,6 +27,42 @@ def test_ours_and_keras_in_turns(tmp_path):
     assert (tmp_path / "drawn.png").stat().st_size > 1000
 
 
+def test_pieces_make_one_table():
+    """What was measured before stays, unless it was measured anew or elsewhere."""
+
+    def piece(*rows, processor="p", date="today"):
+        rows = [
+            {"optimizer": o, "variables": v, "mode": m, "ours_ms": t, "of_limit": 2.0}
+            for o, v, m, t in rows
+        ]
+        return {
+            "machine": {
+                "processor": processor,
+                "cores": 2,
+                "memory_gb": 1,
+                "python": "3",
+                "date": date,
+                "load": [0.1],
+            },
+            "threads": {},
+            "parameters": 100,
+            "copy_gb_per_s": 10.0,
+            "rows": rows,
+        }
+
+    order = ["Adam", "Lion"]
+    old = piece(("Lion", 10, "xla", 1.0), ("Lion", 10, "graph", 2.0), date="before")
+    new = piece(("Lion", 10, "graph", 3.0), ("Adam", 100, "graph", 4.0))
+    both = bench.joined(old, new, order)
+    assert [row["ours_ms"] for row in both["rows"]] == [4.0, 3.0, 1.0]
+    assert both["machine"]["date"] == "today"
+    page = bench.to_markdown(both)
+    assert "| | 10 graph | 10 XLA | 100 graph |" in page
+    assert "| Lion | 3.0 / - / 2.0 | 1.0 / - / 2.0 | |" in page
+    elsewhere = bench.joined({**old, "machine": {**old["machine"], "cores": 4}}, new, order)
+    assert [row["ours_ms"] for row in elsewhere["rows"]] == [4.0, 3.0]
+
+
 def test_what_an_update_has_to_move():
     import optimizers
 

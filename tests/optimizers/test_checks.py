@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -11,7 +12,7 @@ from optimizers import checks, schedules
 
 
 def test_what_is_well_comes_back():
-    assert checks.check_rate("0.5") == 0.5
+    assert checks.check_rate(np.float32(0.5)) == 0.5
     assert checks.check_range("x", 1.0, 0.0, 1.0) == 1.0
     assert checks.check_mean("beta", 0.999999) == 0.999999
     assert checks.check_epsilon(0.0) == 0.0
@@ -41,6 +42,7 @@ def test_what_is_not_is_named(check, message):
         check()
 
 
-def test_a_rate_that_is_no_number():
-    with pytest.raises(TypeError, match="learning_rate=None must be a number, a schedule"):
-        checks.check_rate(None)
+@pytest.mark.parametrize("rate", [None, "0.1"])
+def test_a_rate_that_is_no_number(rate):
+    with pytest.raises(TypeError, match=f"learning_rate={rate!r} must be a number, a schedule"):
+        checks.check_rate(rate)

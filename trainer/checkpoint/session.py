@@ -256,9 +256,11 @@ class Session:
                     "checkpoint %s is corrupt and was set aside: %s", bad.name, bad.reason
                 )
             self._restore(found, position)
+            open_epoch = f"{position.epoch_step:,} steps into epoch {position.epoch + 1}"
+            whole = f"{position.epoch} epochs done"
             say(
-                f"resumed from step {position.step:,} (epoch {position.epoch + 1}, "
-                f"{position.epoch_step} steps into it): {self.store.path(found.name)}"
+                f"resumed from step {position.step:,} "
+                f"({open_epoch if position.epoch_step else whole}): {self.store.path(found.name)}"
             )
         self._begun = True
 

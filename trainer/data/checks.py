@@ -82,17 +82,17 @@ def check_weights(sample_weight: Any, argument: str = "sample_weight") -> None:
             )
 
 
-def check_weight_shape(sample_weight: Any, y: Any) -> None:
+def check_weight_shape(sample_weight: Any, y: Any, argument: str = "sample_weight") -> None:
     """Weights must not have more axes than the targets they weigh, and fit those they share.
 
     Raises:
         ValueError: weights of another shape than `[b]`, `[b, 1]` or a leading part of the target's.
     """
     weights, targets = tf.nest.flatten(sample_weight), tf.nest.flatten(y)
-    names = names_of(sample_weight, "sample_weight")
+    names = names_of(sample_weight, argument)
     if len(weights) not in (1, len(targets)):
         raise ValueError(
-            f"sample_weight holds {len(weights)} arrays and y holds {len(targets)}; pass one array "
+            f"{argument} holds {len(weights)} arrays and y holds {len(targets)}; pass one array "
             "of weights for all targets, or one for each."
         )
     if len(weights) == 1:

@@ -136,15 +136,18 @@ def _arrays(
     if y is None and (sample_weight is not None or class_weight is not None):
         given = "sample_weight" if sample_weight is not None else "class_weight"
         raise ValueError(f"{given} is given and y is None; weights weigh targets, so pass y too.")
-    named = {argument: x, "y": y, "sample_weight": sample_weight}
+    inputs, targets, weights = (argument, "y", "sample_weight")
+    if argument == "validation_data" and y is not None:
+        inputs, targets, weights = (f"{argument}[{i}]" for i in range(3))
+    named = {inputs: x, targets: y, weights: sample_weight}
     parts = {name: to_arrays(v, name) for name, v in named.items() if v is not None}
     n = check_lengths(parts)
     if y is not None:
-        check_targets(parts["y"])
+        check_targets(parts[targets], targets)
     if sample_weight is not None:
-        check_weights(parts["sample_weight"])
-        check_weight_shape(parts["sample_weight"], parts["y"])
+        check_weights(parts[weights], weights)
+        check_weight_shape(parts[weights], parts[targets], weights)
     if class_weight is not None:
         by_class = ClassWeight(class_weight)
-        parts["sample_weight"] = by_class.apply(parts["y"], parts.get("sample_weight"))
-    return (parts[argument] if len(parts) == 1 else tuple(parts.values())), n
+        parts[weights] = by_class.apply(parts[targets], parts.get(weights))
+    return (parts[inputs] if len(parts) == 1 else tuple(parts.values())), n

@@ -139,7 +139,7 @@ def test_it_says_what_it_resumed_from(make, arrays, crash, capsys, tmp_path):
     (newest,) = (tmp_path / "run").glob("*-step-9")
     make().fit(*arrays, **{**OPTIONS, "verbose": 2})
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"resumed from step 9 (epoch 2, 2 steps into it): {newest}"
+    assert said[0] == f"resumed from step 9 (2 steps into epoch 2): {newest}"
 
 
 def test_a_script_of_several_fits(make, arrays, crash, same):

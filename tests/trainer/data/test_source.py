@@ -6,6 +6,11 @@ import tensorflow as tf
 
 from trainer.data import open_source
 from trainer.data.arrays import LargeArrays, ResidentArrays
+from trainer.data.source import open_validation
+
+
+def held_out(data):
+    return open_validation(data, batch_size=4, seed=0, pairs=True)
 
 
 def test_the_budget_decides_where_arrays_lie(rows):
@@ -60,6 +65,12 @@ def test_class_weights_multiply_sample_weights(rows, read):
         (lambda x, y, ds: open_source(ds.unbatch()), r"x\[1\] of the dataset is a scalar.*batch"),
         (lambda x, y, ds: open_source(ds.take(0)), "without batches"),
         (lambda x, y, ds: open_source(ds.take(0), argument="validation_data"), "validation_data"),
+        (
+            lambda x, y, ds: held_out((x, y[:2])),
+            r"validation_data\[0\]: 8, validation_data\[1\]: 2",
+        ),
+        (lambda x, y, ds: held_out((x, y * np.nan)), r"validation_data\[1\] is NaN at row 0"),
+        (lambda x, y, ds: held_out((x, y, x)), r"validation_data\[2\] has shape"),
         (lambda x, y, ds: open_source(iter([])), "gave no batch"),
         (lambda x, y, ds: open_source(iter([(x[0], 1)])), r"x\[1\] is a scalar"),
         (lambda x, y, ds: open_source(iter([(x, y[:2])])), r"x\[0\]: 8, x\[1\]: 2"),
