@@ -141,7 +141,7 @@ class Server:
         return {name: float(value) for name, value in self.peer.evaluate().items()}
 
     def finish(self) -> dict[str, Any]:
-        """The process's peak memory, and the settings that were in force in the end."""
+        """The process's peak memory so far, and the settings that were in force in the end."""
         return {"peak_mb": machine.peak_mb(), "settings": self.peer.describe()}
 
 

@@ -114,11 +114,11 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
 
 
 def finish(field: Field) -> None:
-    """The quality that each reached, and its peak memory."""
+    """The peak memory of each, and the quality it reached."""
+    for name, answer in field.each("finish"):  # first, as what measures quality may train too
+        field.records[name].update(answer)
     for name, answer in field.each("evaluate"):
         field.records[name]["test"] = answer
-    for name, answer in field.each("finish"):
-        field.records[name].update(answer)
 
 
 def round_size(rows: int, batch_size: int, steps: int) -> tuple[int | None, int, int]:

@@ -103,14 +103,17 @@ def settle(seconds: float, *, most: float = 15.0, idle: float = 0.97) -> float:
     """
     begin = time.monotonic()
     time.sleep(seconds)
-    while time.monotonic() - begin < most:
-        before = busy()
-        time.sleep(0.25)
-        after = busy()
-        total = after[1] - before[1]
-        if total == 0 or 1.0 - (after[0] - before[0]) / total >= idle:
-            break
+    while time.monotonic() - begin < most and at_work(0.25) > 1.0 - idle:
+        pass
     return time.monotonic() - begin
+
+
+def at_work(seconds: float) -> float:
+    """The share of so many seconds that the processors are at work, by whomever; 0 off Linux."""
+    before = busy()
+    time.sleep(seconds)
+    after = busy()
+    return (after[0] - before[0]) / max(1, after[1] - before[1])
 
 
 def size(path: pathlib.Path) -> int:

@@ -60,6 +60,7 @@ class Process:
         folder = log.with_suffix("")
         folder.mkdir(exist_ok=True)
         environment = {**quiet.ENVIRONMENT, **os.environ, **TERMINAL, "TMPDIR": str(folder)}
+        environment["GRADLOOP_CACHE_DIR"] = str(folder)  # what was found out before is not known
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         )

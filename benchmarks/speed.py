@@ -112,11 +112,14 @@ def measure(
         seed: of the initial weights.
 
     Returns:
-        The record of `harness.measure`, with `machine`, `versions`, `threads` and the `seconds`
-        that measuring took.
+        The record of `harness.measure`, with `machine`, `versions`, `threads`, the `seconds`
+        that measuring took, and `others`: the share of the processors that was at work before
+        and after it, when none of the contenders was.
     """
     begun = time.monotonic()
     facts: dict[str, Any] = machine.about()
+    machine.settle(0.0)
+    others = machine.at_work(1.0)
     record = harness.measure(
         name,
         contenders,
@@ -130,7 +133,8 @@ def measure(
     for entry in record.get("contenders", {}).values():
         facts["threads"] = entry.pop("threads", facts.get("threads"))
         entry.pop("versions", None)
-    return {**record, **facts, "seconds": time.monotonic() - begun}
+    others = max(others, machine.at_work(1.0))
+    return {**record, **facts, "others": others, "seconds": time.monotonic() - begun}
 
 
 def draw(path: pathlib.Path) -> None:

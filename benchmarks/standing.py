@@ -12,7 +12,7 @@ WHY = {
     "mnist_cnn": "A step's time is the convolutions' own in all contenders: no loop can save it.",
 }
 UNKNOWN = "Why was not looked into."
-BUSY = 0.5  # load of the machine from which other jobs are mentioned
+BUSY = 0.1  # share of the processors from which on others' work is mentioned
 MANNERS = {
     "fit": "Keras `fit`",
     "fit_best": "its best setting",
@@ -120,7 +120,7 @@ def said(record: Mapping[str, Any]) -> list[str]:
 
 def circumstances(measured: Mapping[str, Any], names: Iterable[str]) -> str:
     """Where and when workloads were measured: a line for each machine and versions."""
-    found: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
+    found: dict[tuple[str, str], list[tuple[str, float, str]]] = {}  # day, others' work, workload
     for name in names:
         about = results.circumstances(measured, name)
         machine = about["machine"]
@@ -129,13 +129,14 @@ def circumstances(measured: Mapping[str, Any], names: Iterable[str]) -> str:
             f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB",
             f"Python {machine['python']}, {versions}",
         )
-        found.setdefault(key, []).append((machine["date"][:10], machine["load"][0], name))
+        others = measured["workloads"][name].get("others", 0.0)
+        found.setdefault(key, []).append((machine["date"][:10], others, name))
     lines = []
     for (where, versions), when in found.items():
         days = sorted({day for day, _, _ in when})
         line = f"{where}; {versions}; {days[0]}{f' to {days[-1]}' if len(days) > 1 else ''}."
-        busy = [f"{name} ({load:g})" for _, load, name in when if load > BUSY]
+        busy = [f"{name} ({share:.0%})" for _, share, name in when if share > BUSY]
         if busy:
-            line += f" Load of the machine before: {', '.join(busy)}; others worked on it."
+            line += f" Others were at work on the machine beside {', '.join(busy)}."
         lines.append(line)
     return "\n".join(lines)

@@ -21,7 +21,8 @@ GRIDS = {
 }
 SEARCH_SECONDS = 40.0  # after which no further setting is tried: long steps leave little to find
 TRY_SECONDS = 2.0  # after which a try is not repeated
-FEW_STEPS = 4  # after which a try knows whether it would take too long
+FEW_STEPS = 4  # after which a try knows whether it would take too long,
+GLANCE_SECONDS = 0.5  # or after as many as take so long: a call has a cost of its own
 HOPELESS = 2.0  # times slower with XLA at one step per execution: longer executions cannot mend it
 
 
@@ -126,22 +127,31 @@ class KerasFit(Peer):
     def _try(self, setting: dict[str, Any], batches: int | None, epochs: int) -> float:
         self.settings = setting
         self.compile()
-        steps = epochs * -(-self.rows(batches) // self.workload.batch_size)
-        few = min(steps, max(FEW_STEPS, setting["steps_per_execution"]))
-        self.train(few)  # compiles
-        start = time.perf_counter()
-        self.train(few)
-        best = few / (time.perf_counter() - start)
+        steps = self._steps(batches, epochs)
+        few = max(FEW_STEPS, setting["steps_per_execution"])
+        self._timed(few)  # compiles
+        best = self._timed(few)
+        if self._steps(few) / best < GLANCE_SECONDS:  # a call's own time would count as steps'
+            few = round(best * GLANCE_SECONDS)
+            best = max(self._timed(few), self._timed(few))
         if steps / best > 3 * TRY_SECONDS:
             return best  # so slow that the few tell enough
         begin = time.perf_counter()
         for _ in range(3):
-            start = time.perf_counter()
-            self.train(batches, epochs)
-            best = max(best, steps / (time.perf_counter() - start))
+            best = max(best, self._timed(batches, epochs))
             if time.perf_counter() - begin > TRY_SECONDS:
                 break
         return best
+
+    def _timed(self, batches: int | None, epochs: int = 1) -> float:
+        """Steps a second of one call."""
+        start = time.perf_counter()
+        self.train(batches, epochs)
+        return self._steps(batches, epochs) / (time.perf_counter() - start)
+
+    def _steps(self, batches: int | None, epochs: int = 1) -> int:
+        """How many there are: the data may have fewer batches."""
+        return epochs * -(-self.rows(batches) // self.workload.batch_size)
 
     def _input(self, rows: int) -> tuple[Any, dict[str, Any]]:
         x, y = self.data.head(rows)

@@ -62,6 +62,7 @@ def test_rounds_take_turns():
     assert field.records["b"]["first_step_seconds"] == 2.0
     assert field.records["b"]["test"]["accuracy"] == 0.9
     assert field.records["b"]["peak_mb"] == 100.0
+    assert [do for name, do in journal if name == "b"][-2:] == ["finish", "evaluate"]
 
 
 def test_plans_are_told_apart():

@@ -73,6 +73,30 @@ def test_the_search_keeps_the_best(digits, monkeypatch):
     assert peer.settings == {"input": "tf.data", "steps_per_execution": 32, "jit_compile": False}
 
 
+def test_the_cost_of_a_call_is_not_taken_for_that_of_its_steps(digits, monkeypatch):
+    """0.1 s a call and 0.1 ms a step: four steps alone would look like 40 steps a second."""
+    peer = peers.get("fit")(*digits, {})
+    now = 0.0
+
+    def train(batches=None, epochs=1):
+        nonlocal now
+        now += 0.1 + 1e-4 * peer._steps(batches, epochs)
+
+    monkeypatch.setattr(peer, "train", train)
+    monkeypatch.setattr(peer, "compile", lambda: None)
+    monkeypatch.setattr(keras_fit.time, "perf_counter", lambda: now)
+    epoch = peer._steps(None)
+    epochs = -(-256 // epoch)
+    setting = {"input": "tf.data", "steps_per_execution": 1, "jit_compile": True}
+    steps = epochs * epoch
+    assert peer._try(setting, None, epochs) == pytest.approx(steps / (0.1 + 1e-4 * steps))
+
+
+def test_no_more_steps_are_counted_than_the_data_has(digits):
+    peer = peers.get("fit")(*digits, {})
+    assert peer._steps(10**6) == peer._steps(None) and peer._steps(None, 3) == 3 * peer._steps(None)
+
+
 def test_the_search_ends_in_time(digits, monkeypatch):
     peer = peers.get("fit")(*digits, {})
     monkeypatch.setattr(peer, "_try", lambda setting, batches, epochs: 1.0)

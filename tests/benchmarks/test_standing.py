@@ -6,9 +6,10 @@ from benchmarks import results, standing
 from tests.benchmarks.files import MACHINE
 
 
-def measured(load=0.1, **rounds):
+def measured(others=0.02, plan_seconds=0.0, **rounds):
     entry = {
         "first_step_seconds": 2.0,
+        "plan_seconds": plan_seconds,
         "first_loss": 1.0,
         "peak_mb": 512.0,
         "test": {"loss": 0.3},
@@ -18,8 +19,7 @@ def measured(load=0.1, **rounds):
     contenders["orbit"] = {"skipped": "Orbit is not installed (why)\nand more"}
     record = {"title": "a model", "batch_size": 32, "steps_per_round": 1000}
     record = results.summarise({**record, "contenders": contenders}, results.reference(rounds))
-    record["machine"] = {**MACHINE, "load": [load]}
-    record["versions"] = {"tensorflow": "2.21.0"}
+    record |= {"machine": MACHINE, "versions": {"tensorflow": "2.21.0"}, "others": others}
     return {"workloads": {"w": record, "x": {"title": "t", "skipped": "no data"}}}
 
 
@@ -27,19 +27,22 @@ def test_headline():
     page = standing.headline(measured(ours=[0.5, 0.4], fit=[2.0, 2.0]))
     assert "| w: a model | 2,250 | 4.50 (4.00 .. 5.00) | – | – | – |" in page
     assert "P, 2 cores, 8 GB; Python 3.11, tensorflow 2.21.0; 2030-01-01." in page
-    assert "Load of the machine" not in page
+    assert "Others were at work" not in page
 
 
 def test_whole():
-    page = standing.whole(measured(load=3.5, ours=[0.5, 0.4], hand=[2.0, 2.0]))
+    page = standing.whole(measured(0.35, 1.25, ours=[0.5, 0.4], hand=[2.0, 2.0]))
     assert "### w: a model" in page and "Batch 32, 2 rounds of 1,000 steps." in page
-    assert "| ours, everything on | 2,250 | 4.50 | 4.00 .. 5.00 | 2.0 s | 512 MB | 0.3000 |" in page
+    assert (
+        "| ours, everything on | 2,250 | 4.50 | 4.00 .. 5.00 | 2.0 + 1.2 s | 512 MB | 0.3000 |"
+        in page
+    )
     assert "x hand-written loop" in page and "Orbit: Orbit is not installed (why)." in page
     assert "and more" not in page
     assert (
         "Ours was compiled as: loop (because)." in page and "x is not in the table. no data" in page
     )
-    assert "Load of the machine before: w (3.5)" in page
+    assert "Others were at work on the machine beside w (35%)." in page
 
 
 @pytest.mark.parametrize(
