@@ -57,6 +57,7 @@ class Ours(Peer):
         )
         self.verbose = 1 if "progress" in features else 0
         self.callbacks = self._callbacks(features)
+        self._inputs: dict[int, Any] = {}
 
     def arguments(self) -> dict[str, Any]:
         """Further arguments of the Trainer."""
@@ -66,7 +67,7 @@ class Ours(Peer):
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
         """One call of `fit`."""
-        x, y = self.data.head(self.rows(batches))
+        x, y = self._input(self.rows(batches))
         history = self.trainer.fit(
             x,
             y,
@@ -81,7 +82,7 @@ class Ours(Peer):
 
     def plan(self, batches: int | None = None) -> None:
         """Tries the ways of compiling as the first `fit` of a long run does."""
-        x, y = self.data.head(self.rows(batches))
+        x, y = self._input(self.rows(batches))
         self.trainer.plan(x, y, batch_size=self.workload.batch_size)
 
     def weights(self) -> list[np.ndarray]:
@@ -104,6 +105,15 @@ class Ours(Peer):
             },
             "layers": "ours" if getattr(self.workload, "own_layers", True) else "Keras",
         }
+
+    def _input(self, rows: int) -> Any:
+        """Tensors, made once as the others' pipelines are: `fit` copies arrays at each call."""
+        import tensorflow as tf
+
+        if rows not in self._inputs:
+            x, y = self.data.head(rows)
+            self._inputs[rows] = tf.constant(x), None if y is None else tf.constant(y)
+        return self._inputs[rows]
 
     def _callbacks(self, features: Sequence[str]) -> list[Any]:
         from trainer import callbacks
