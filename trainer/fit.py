@@ -147,6 +147,7 @@ class Fit:
                 self._programs.readout,
                 call,
                 goal,
+                scales=self._programs.computing.scalers.variables,
                 callbacks=callbacks,
                 validation=validation,
                 saver=session,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -11,6 +11,7 @@ import tensorflow as tf
 from trainer import arguments, state
 from trainer.callbacks.runner import Callbacks
 from trainer.calls import Goal, Position
+from trainer.checkpoint.session import OWN
 from trainer.clock import Clock
 from trainer.compiling.cost import cost_of
 from trainer.distribution.consensus import Consensus
@@ -31,6 +32,7 @@ class Handle:
         position: where training stands.
         goal: when the run ends.
         window: the sums of the open epoch.
+        scales: name -> variable, of the loss scales.
         start_step: where the run began.
         validates: whether it validates.
         consensus: how long it takes so far, and which worker writes.
@@ -51,6 +53,7 @@ class Handle:
         goal: Goal,
         window: Window,
         *,
+        scales: Mapping[str, tf.Variable],
         start_step: int,
         validates: bool,
         consensus: Consensus,
@@ -74,7 +77,7 @@ class Handle:
         self.validates = validates
         self.graph: tf.Graph | None = None
         self.rows: int | None = None
-        self._position, self._window = position, window
+        self._position, self._window, self._scales = position, window, scales
         self._consensus, self._callbacks = consensus, callbacks
         self._saver, self._verbs, self._clock = saver, verbs, clock
 
@@ -131,7 +134,7 @@ class Handle:
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of everything trained, as it is now."""
-        return {path: v.read_value() for path, v in self._variables.items()}
+        return dict(zip(self.variables, self._read(), strict=True))
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
         """Puts the model's weights of a snapshot back; optimizers keep theirs, as in Keras."""
@@ -139,7 +142,7 @@ class Handle:
             variable.assign(snapshot[path])
 
     def good_state(self) -> GoodState:
-        """Everything trained and what the open epoch has summed, for `rewind`; copies nothing."""
+        """Everything trained and what the open epoch has summed, for `rewind`."""
         return GoodState(self.snapshot(), dict(self._window.sums), self._position.epoch)
 
     def rewind(self, good: GoodState) -> None:
@@ -147,14 +150,27 @@ class Handle:
 
         Their numbers and their batches are used up: training goes on with the next ones.
         """
-        for path, variable in self._variables.items():
+        for path, variable in self.variables.items():
             variable.assign(good.values[path])
         self._window.sums = dict(good.sums) if good.epoch == self._position.epoch else {}
 
     @functools.cached_property
-    def _variables(self) -> dict[str, tf.Variable]:
-        """All were made before the first step; finding them takes as long as some small steps."""
-        return state.variables(self.task)
+    def variables(self) -> dict[str, tf.Variable]:
+        """The task's, and those of the loss scales, by their names in a checkpoint."""
+        # All were made before the first step; finding them takes as long as some small steps.
+        scales = {f"{OWN}/{name}": variable for name, variable in self._scales.items()}
+        return {**state.variables(self.task), **scales}
+
+    @functools.cached_property
+    def _read(self) -> Callable[[], list[tf.Tensor]]:
+        """Reads all variables in one call. What it gives stays: TensorFlow copies at an update."""
+        variables = list(self.variables.values())
+
+        @tf.function(autograph=False)
+        def read() -> list[tf.Tensor]:
+            return [v.read_value() for v in variables]
+
+        return read.get_concrete_function()
 
     def wait_for_checkpoints(self) -> None:
         """Returns when all that were taken are on disk."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 from trainer.callbacks.base import Callback, Control, Report
@@ -46,6 +47,7 @@ class FitRun:
         readout: says what such a loop has read.
         call: this call of fit; its history receives every step and epoch.
         goal: when to end.
+        scales: name -> variable, of the loss scales.
         callbacks: called at boundaries.
         validation: what to validate on, if anything.
         saver: takes the checkpoints, if any.
@@ -64,6 +66,7 @@ class FitRun:
         call: Call,
         goal: Goal,
         *,
+        scales: Mapping[str, tf.Variable],
         callbacks: Sequence[Callback],
         validation: Validation | None,
         saver: Saver | None,
@@ -84,6 +87,7 @@ class FitRun:
             position,
             goal,
             self._window,
+            scales=scales,
             start_step=call.start.step,
             validates=validation is not None,
             consensus=consensus,

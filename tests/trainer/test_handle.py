@@ -1,8 +1,11 @@
 """What callbacks know of a run, and what they may do to it at a boundary."""
 
 import numpy as np
+import pytest
 
-from trainer import At, Callback
+import layers as L
+import optimizers
+from trainer import At, Callback, Trainer, state
 
 
 class Then(Callback):
@@ -69,3 +72,21 @@ def test_weights_and_outputs_are_those_of_the_moment(fit, data, tmp_path):
     np.testing.assert_array_equal(found[0], early.predict(data[0][:4]))
     early.load_weights(tmp_path / "w.npz")  # the same again
     np.testing.assert_array_equal(found[0], early.predict(data[0][:4]))
+
+
+@pytest.mark.parametrize("jit", [False, "step", "loop"])
+def test_a_snapshot_is_not_changed_by_the_updates_that_follow(data, jit):
+    """Reading shares memory with the variable until an update, which must not write into it."""
+    kept = {}
+
+    def keep(run):
+        kept["snapshot"] = run.snapshot()
+        kept["numbers"] = {path: v.numpy().copy() for path, v in run.variables.items()}
+
+    trainer = Trainer(L.Dense(2), loss="mse", optimizer=optimizers.Adam(0.1), jit=jit)
+    trainer.fit(*data, batch_size=8, epochs=3, verbose=0, callbacks=[Then(step3=keep)])
+    moved = 0
+    for path, number in kept["numbers"].items():
+        np.testing.assert_array_equal(kept["snapshot"][path], number, err_msg=path)
+        moved += bool(np.any(number != state.variables(trainer.task)[path].numpy()))
+    assert moved > 6  # weights, and both moments of each

@@ -136,8 +136,13 @@ class Run(Protocol):
         """The model's outputs for `x`, with the weights that validation uses."""
         ...
 
+    @property
+    def variables(self) -> Mapping[str, tf.Variable]:
+        """All trained state (weights, slots, loss scales), by its names in a checkpoint."""
+        ...
+
     def snapshot(self) -> Any:
-        """A copy of all trained state (weights, slots) as it is now."""
+        """A copy of all trained state as it is now."""
         ...
 
     def restore(self, snapshot: Any) -> None:
@@ -149,7 +154,7 @@ class Run(Protocol):
         ...
 
     def good_state(self) -> Any:
-        """Where the run can be taken back to by `rewind`; copies nothing."""
+        """Where the run can be taken back to by `rewind`."""
         ...
 
     def rewind(self, good: Any) -> None:

@@ -74,7 +74,8 @@ class NaNPostMortem(Callback):
     with the layer, the line and the values they took. Operations that do so in the step before as
     well (a mask of -inf) are not blamed.
 
-    Training then ends; the model and its optimizer are as they were before the step that broke.
+    Training then ends; the model, its optimizer and the loss scale are as they were before the step
+    that broke.
     The batch, the state and the text are in the folder.
 
     The state costs room for one more copy of all variables, and a second for the call before it;

@@ -73,7 +73,8 @@ def all_finite(task: Any) -> Callable[[], bool]:
     def look() -> tf.Tensor:
         return tf.reduce_all([tf.reduce_all(tf.math.is_finite(v)) for v in variables])
 
-    return lambda: bool(look())
+    compiled = look.get_concrete_function()
+    return lambda: bool(compiled())
 
 
 def is_finite(value: Any) -> bool:

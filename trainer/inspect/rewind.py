@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import logging
 
-from trainer import state
 from trainer.callbacks.base import Callback, Control, Report, Run
 from trainer.callbacks.triggers import Every
 from trainer.checkpoint.reading import Checkpoints
@@ -40,12 +39,12 @@ class Rewind(NamedTuple):
 class RewindOnSpike(Callback):
     """On a loss spike goes back to a good state, and on with the batches after the spike.
 
-    As was done for PaLM (Chowdhery et al. 2022, section 5.1): the weights, and all the optimizer
-    keeps, become those from before the spike; the batches from there to the place where it was
-    noticed are skipped. Steps keep their numbers, so that curves and triggers go on: the state of
-    step 300 goes on with step 501, say. All of it is a function of the losses, looked at every
-    `every` steps: the same run rewinds at the same steps. The mean of the epoch leaves the undone
-    steps out; of one that ended within them it does not.
+    As was done for PaLM (Chowdhery et al. 2022, section 5.1): the weights, all the optimizer keeps
+    and the loss scale become those from before the spike; the batches from there to the place where
+    it was noticed are skipped. Steps keep their numbers, so that curves and triggers go on: the
+    state of step 300 goes on with step 501, say. All of it is a function of the losses, looked at
+    every `every` steps: the same run rewinds at the same steps. The mean of the epoch leaves the
+    undone steps out; of one that ended within them it does not.
 
     A spike is a loss that is not finite, or `patience` losses on end above the median of those
     before them by more than `deviations` robust deviations (1.4826 times the median absolute one);
@@ -194,7 +193,6 @@ class RewindOnSpike(Callback):
         run.wait_for_checkpoints()  # so that which is the newest is no matter of time
         for entry in reversed(self.checkpoints.entries()):
             if entry.step <= latest:
-                paths = list(state.variables(run.task))
-                _, values = self.checkpoints.load(entry.name, paths)
+                _, values = self.checkpoints.load(entry.name, list(run.variables))
                 return entry.step, GoodState(values, {}, -1)
         return None

@@ -8,6 +8,7 @@ import layers as L
 import optimizers
 from trainer import Trainer
 from trainer.inspect import NaNPostMortem
+from trainer.precision.loss_scale import LossScale
 from trainer.precision.policy import Precision
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32") + 5.0
@@ -176,6 +177,24 @@ def test_a_loss_scale_on_its_way_down_is_no_fault(jit):
     history, found = fit(made, 20.0 * X)
     assert history.steps["skipped"][0] and not np.isfinite(history.steps["gradient_norm"][0])
     assert found is None and history.stopped is None
+
+
+@every_mode
+def test_replays_run_at_the_scale_of_then_and_leave_it(jit):
+    """The scale moves in every step; what was left out until the bad step counts, and no more."""
+    precision = Precision("float16", loss_scale=LossScale(2.0**15, dynamic_growth_steps=1))
+
+    def make():
+        return trainer(precision=precision, jit=jit, rate=1e-3)
+
+    made, plain = make(), make()
+    _, found = fit(made, spoilt(np.nan))
+    assert found.step == 6
+    fit(plain, X, steps=5)
+    ours, theirs = made.overflows(), plain.overflows()
+    assert theirs.scales["optimizer"] < 2.0**15 and theirs.skipped["optimizer"] > 1
+    assert (ours.scales, ours.skipped, ours.rows) == (theirs.scales, theirs.skipped, theirs.rows)
+    assert not any("only as compiled" in note for note in found.notes)
 
 
 @every_mode

@@ -95,6 +95,21 @@ def test_from_checkpoints_as_from_memory(tmp_path):
         np.testing.assert_array_equal(a, found[1][name], name)
 
 
+@pytest.mark.parametrize("disk", [False, True])
+def test_the_loss_scale_goes_back_as_well(disk, tmp_path):
+    """The spike's batches overflow in float16, and drove the scale down while they lasted."""
+    how = {"checkpoint": Checkpoint(tmp_path, when=Every(steps=50))} if disk else {}
+    made = trainer(precision="mixed_float16", **how)
+    rewind = rewinder(checkpoints=tmp_path if disk else None)
+    x = X.copy()
+    x[8 * 52 : 8 * 58] = 3e4
+    history = fit(made, Y, rewind, x=x)
+    assert [r.back_to for r in rewind.rewinds] == [50]
+    scale = history.steps["loss_scale"]
+    assert scale[59] < scale[49] and (scale[60:] == scale[49]).all()
+    assert made.overflows().skipped["optimizer"] == history.steps["skipped"][:50].sum()
+
+
 def test_without_a_state_the_run_ends(tmp_path):
     made = trainer(checkpoint=Checkpoint(tmp_path, when=Every(steps=90)))
     history = fit(made, spoilt(53, 54), rewinder(checkpoints=tmp_path))
