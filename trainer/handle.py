@@ -43,6 +43,7 @@ class Handle:
 
     Attributes:
         names: of the values that reports carry; known once the run has started.
+        step_names: those of them that each step has.
         graph: of a step, and `rows` its rows: of the largest step so far.
     """
 
@@ -64,6 +65,7 @@ class Handle:
     ) -> None:
         self.task = task
         self.names: list[str] = []
+        self.step_names: list[str] = []
         self.monitored = {
             prefix + name: metric.direction
             for prefix in ("", "val_")

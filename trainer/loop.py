@@ -140,10 +140,15 @@ class Loop:
         return self._concrete(args).graph
 
     @property
-    def names(self) -> tuple[list[str], list[str]]:
-        """Names of the sums and of the scalars that a step gives; known once it is traced."""
-        assert self._layout is not None
-        return [*self._layout.sums, *self._layout.carried], list(self._layout.scalars)
+    def reports(self) -> tuple[dict[str, Any], list[str]]:
+        """Name -> sums that a step gives, symbolic, and names of its scalars; known once traced.
+
+        Pairs of numbers, of which each step has a value, come before sums that are carried.
+        """
+        layout = self._layout
+        assert layout is not None
+        given = {name: layout.given[name] for name in (*layout.sums, *layout.carried)}
+        return given, list(layout.scalars)
 
     def __call__(
         self, args: Any, first: int, n: int, carried: Mapping[str, Any] | None = None
@@ -320,20 +325,21 @@ class Loop:
 
 
 class _Layout(NamedTuple):
-    """Where each reported number stands in a row of float32."""
+    """Where each reported number stands in a row of float32; `given` are all sums, symbolic."""
 
     sums: list[str]
     scalars: list[str]
     carried: list[str]
+    given: Mapping[str, Any]
 
     @classmethod
     def of(cls, out: StepOutput) -> _Layout:
-        pairs = [k for k, v in out.sums.items() if _is_scalar_sums(v)]
+        pairs = [k for k, v in out.sums.items() if is_scalar_sums(v)]
         carried = [k for k in out.sums if k not in pairs]
         for name, value in out.scalars.items():
             if value.shape.rank != 0:
                 raise ValueError(f"the reported scalar {name!r} has shape {value.shape}, not [].")
-        return cls(pairs, list(out.scalars), carried)
+        return cls(pairs, list(out.scalars), carried, out.sums)
 
     @property
     def width(self) -> int:
@@ -402,5 +408,6 @@ def _fits(signature: Any, shared: Any) -> bool:
     )
 
 
-def _is_scalar_sums(value: Any) -> bool:
+def is_scalar_sums(value: Any) -> bool:
+    """Whether sums are a pair of numbers, which have a value at each step."""
     return isinstance(value, Sums) and value.total.shape.rank == 0 and value.count.shape.rank == 0

@@ -25,7 +25,7 @@ from trainer.inspect.replay import Planned
 from trainer.instruments.base import Instrument
 from trainer.instruments.gauges import Gauges
 from trainer.instruments.readout import Readout
-from trainer.loop import Columns, Loop
+from trainer.loop import Columns, Loop, is_scalar_sums
 from trainer.metrics.windows import Window, scalars
 from trainer.pace import Pace
 from trainer.precision.overflows import stuck
@@ -109,6 +109,7 @@ class FitRun:
         """Plain values and arrays from which `resume` goes on."""
         return {
             "names": list(self._handle.names),
+            "step_names": list(self._handle.step_names),
             "window": self._window.memory(),
             "scalars": dict(self._scalars),
             "callbacks": self._callbacks.memory(),
@@ -121,7 +122,7 @@ class FitRun:
         self._window.load_memory(memory["window"])
         self._scalars = dict(memory["scalars"])
         self._owed = None if memory["owed"] is None else Owed(*memory["owed"])
-        self._start(memory["names"])
+        self._start(memory["names"], memory["step_names"])
         self._callbacks.load_memory(memory["callbacks"])
         self._gauges.load_memory(memory["readings"])
 
@@ -184,9 +185,11 @@ class FitRun:
             loop = self._loop_for(segment, ())
         self._handle.note(loop, segment.rows)
         if not self._started:
-            sums, scalars = loop.names
-            validated = [f"val_{name}" for name in sums] if self._validation else []
-            self._start([*sums, *scalars, *validated])
+            sums, own = loop.reports
+            names = self._window.names(sums)
+            validated = [f"val_{name}" for name in names] if self._validation else []
+            each = [*(name for name, pair in sums.items() if is_scalar_sums(pair)), *own]
+            self._start([*names, *own, *validated], each)
         done = 0
         while done < segment.steps and not self._consensus.ends:
             most = min(segment.steps - done, self._limit())
@@ -232,8 +235,8 @@ class FitRun:
             self._clock.move(seconds, "step", "compile")
         return columns
 
-    def _start(self, names: Sequence[str]) -> None:
-        self._handle.names = list(names)
+    def _start(self, names: Sequence[str], step_names: Sequence[str]) -> None:
+        self._handle.names, self._handle.step_names = list(names), list(step_names)
         if self._saver is not None:
             self._saver.start(self._handle)
         self._started = True

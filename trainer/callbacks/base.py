@@ -57,7 +57,12 @@ class Run(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """Of the values that reports will carry: "loss", "accuracy", "val_loss"."""
+        """Of the values that reports will carry: "loss", "accuracy", "f1_0", "val_loss"."""
+        ...
+
+    @property
+    def step_names(self) -> Sequence[str]:
+        """Those of them that `Report.steps` will carry: what each step has a value of."""
         ...
 
     @property

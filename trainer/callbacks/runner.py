@@ -262,8 +262,7 @@ def _check(callback: Any, argument: str) -> None:
 
 def _check_monitors(callback: Callback, run: Run) -> None:
     for name in callback.monitors:
-        stem, _, entry = name.rpartition("_")
-        if name in run.names or (entry.isdigit() and stem in run.names):  # of several values
+        if name in run.names:
             continue
         near = difflib.get_close_matches(name, run.names, n=2)
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

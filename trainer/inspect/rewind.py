@@ -110,7 +110,16 @@ class RewindOnSpike(Callback):
         return (self.monitor,)
 
     def on_train_begin(self, run: Run) -> None:
-        """Forgets earlier fits."""
+        """Forgets earlier fits.
+
+        Raises:
+            ValueError: the monitored value is one of a whole epoch, which no step has.
+        """
+        if self.monitor not in run.step_names:
+            raise ValueError(
+                f"RewindOnSpike(monitor={self.monitor!r}): it looks at the values of each step, "
+                f"and this is one of a whole epoch; steps have {', '.join(run.step_names)}."
+            )
         self.rewinds = []
         self._losses.clear()
         self._kept.clear()

@@ -82,6 +82,22 @@ class Window:
             if isinstance(pair, (tuple, list)) and len(pair) == 2
         }
 
+    def names(self, sums: Mapping[str, Any]) -> list[str]:
+        """Names that `scalars` would give the values of such sums, of which only shapes count.
+
+        Those of a metric that cannot do with sums that are all 1 are taken for one value.
+        """
+        found: list[str] = []
+        for name, nest in sums.items():
+            try:
+                trial = Window(self.metrics)
+                trial.sums = {name: tf.nest.map_structure(lambda x: np.ones(x.shape), nest)}
+                with np.errstate(all="ignore"):
+                    found += scalars(trial.values())
+            except Exception:
+                found.append(name)
+        return found
+
     def reset(self) -> None:
         """Opens a new window."""
         self.sums = {}

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 import layers
 import losses
-from trainer import Trainer, metrics
-from trainer.callbacks import EarlyStopping, LambdaCallback
+from trainer import Trainer, inspect, metrics
+from trainer.callbacks import CSVLogger, EarlyStopping, LambdaCallback
 from trainer.callbacks.triggers import Every
 
 N, K = 50, 3
@@ -102,7 +102,21 @@ def test_validation_tells_callbacks_of_each_value_and_one_may_be_monitored():
     matrix = history.history["val_matrix"][0]
     assert matrix.shape == (K, K) and matrix.sum() == N
     assert "matrix" not in repr(history) and "auc" in repr(history)
-    with pytest.raises(ValueError, match="monitors 'val_f2_0'"):
-        make(jit=False).fit(
-            X, Y, validation_data=(X, Y), callbacks=[EarlyStopping("val_f2_0")], verbose=0
-        )
+
+
+def test_what_no_report_will_carry_is_refused_before_training(tmp_path):
+    """Entries beyond the last, of what has none, the array itself, and what no step has."""
+    made = make(jit=False)
+    for name in ("val_f2_0", "val_f1_3", "val_auc_1", "loss_0", "val_f1", "val_matrix"):
+        stop = EarlyStopping(name, mode="max")
+        with pytest.raises(
+            ValueError, match=f"monitors '{name}', .* reports loss, auc, f1_0, f1_1"
+        ):
+            made.fit(X, Y, validation_data=(X, Y), callbacks=[stop], verbose=0)
+    with pytest.raises(ValueError, match=r"monitor='auc'.*steps have loss, learning_rate\."):
+        made.fit(X, Y, callbacks=[inspect.RewindOnSpike("auc")], verbose=0)
+    assert made.step == 0
+    log = CSVLogger(tmp_path / "log.csv")
+    made.fit(X, Y, callbacks=[log], verbose=0)
+    header, row = (tmp_path / "log.csv").read_text().splitlines()
+    assert "auc,f1_0,f1_1,f1_2,r2_score" in header and ",," not in row

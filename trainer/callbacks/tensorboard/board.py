@@ -17,7 +17,7 @@ from trainer.callbacks.tensorboard.writer import Events, Job, Scalars, Writer, f
 from trainer.callbacks.triggers import Every, Trigger, Validated
 from trainer.instruments import Histograms, Instrument, Norms
 from trainer.instruments.histograms import edges
-from trainer.metrics import ConfusionMatrix, PRCurve
+from trainer.metrics import PRCurve
 
 TRAIN, VALIDATION = "train", "validation"  # folders below that of the run
 LAYOUT = {
@@ -255,14 +255,11 @@ def _compared(run: Run) -> str:
 
 
 def _numbers(run: Run) -> list[str]:
-    """Names of values of epochs that are one number."""
-    metrics = getattr(run.task, "metrics", {})
-    arrays = (PRCurve, ConfusionMatrix)
+    """Names of values of epochs."""
     return [
         name
         for name in run.names
-        if not isinstance(metrics.get(name), arrays)
-        and (f"val_{name}" in run.names if run.validates else not name.endswith("learning_rate"))
+        if (f"val_{name}" in run.names if run.validates else not name.endswith("learning_rate"))
     ]
 
 
