@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -159,10 +160,10 @@ def independent(patient: Patient) -> Finding:
     keep, over_batch = rows // 2, set()
 
     def before(path: str, module: Any, args: Any, kwargs: Any) -> Any:
-        if _normalizes_batches(module):
-            over_batch.add(path)
-            kwargs = {**kwargs, "training": False}
-        return args, kwargs
+        if not _normalizes_batches(module):
+            return args, kwargs
+        over_batch.add(path)
+        return _with_training(module, args, kwargs, False) if _takes(module) else (args, kwargs)
 
     runs = [
         patient.watched("train", b, before=before) for b in (batch, patient.other_rows(batch, keep))
@@ -300,13 +301,29 @@ def _odd_in_inference(patient: Patient, batch: Any, rows: int) -> Call | None:
 
 def _told(patient: Patient, call: Call) -> bool | None:
     """Whether a layer that has two modes was in the one for training; None: it has but one."""
-    if not getattr(call.module, "_call_has_training_arg", takes_training(call.module)):
-        return None  # the first is Keras's word for it
-    given = {k: v for k, v in call.kwargs.items() if k != "training"}
+    if not _takes(call.module):
+        return None
     outputs = []
     for training in (True, False):
+        args, kwargs = _with_training(call.module, call.args, call.kwargs, training)
         with handed([call.module], Seeds(1, 0).next):
-            outputs.append(tensors(call.module(*call.args, **given, training=training)))
+            outputs.append(tensors(call.module(*args, **kwargs)))
     if _all_same(*outputs):
         return None
     return not _all_same(tensors(call.output), outputs[1])
+
+
+def _takes(module: Any) -> bool:
+    """Whether a module is told that it trains; the first is Keras's word for it."""
+    return bool(getattr(module, "_call_has_training_arg", takes_training(module)))
+
+
+def _with_training(
+    module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call with `training` as told, in the place where the call had it."""
+    names = list(inspect.signature(getattr(module, "call", module.__call__)).parameters)
+    place = names.index("training") if "training" in names else len(args)
+    if place < len(args):
+        return (*args[:place], training, *args[place + 1 :]), kwargs
+    return args, {**kwargs, "training": training}

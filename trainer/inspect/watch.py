@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
@@ -82,6 +83,7 @@ class Watch:
         self._undo.close()
 
     def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)  # the signature is asked for
         def call(module: Any, *args: Any, **kwargs: Any) -> Any:
             path = self._paths.get(id(module))
             if path is None or (self.stack and self.stack[-1] == path):  # super().__call__

@@ -10,7 +10,7 @@ import optimizers
 from trainer import Trainer
 from trainer.inspect import model_checks
 from trainer.inspect.patient import Patient
-from trainer.inspect.watch import Call
+from trainer.inspect.watch import Call, Watch
 
 X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
 
@@ -70,3 +70,16 @@ def test_calls_part_where_equal_inputs_give_other_outputs():
     a = [call("a", np.arange(8), np.arange(8))]
     b = [call("a", [0, 1, 2, 3, 9, 9, 9, 9], [0, 1, 2, 3, 9, 9, 9, 9])]
     assert model_checks.parting(a, b, rows, keep) is None
+
+
+def test_training_is_told_in_the_place_where_the_call_had_it():
+    class Plain(tf.Module):
+        def __call__(self, x, training, scale=1.0):
+            return x
+
+    module = Plain()
+    told = model_checks._with_training
+    with Watch(module):  # whose wrappers have the signatures of what they wrap
+        assert told(module, (1, True, 2.0), {}, False) == ((1, False, 2.0), {})
+        assert told(module, (1,), {"training": True}, False) == ((1,), {"training": False})
+        assert told(module, (1,), {}, True) == ((1,), {"training": True})
