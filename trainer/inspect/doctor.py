@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 import warnings
@@ -13,7 +14,8 @@ from trainer import probabilities, state
 from trainer.data.segment import Source
 from trainer.inspect import data_checks, model_checks, training_checks
 from trainer.inspect.findings import Diagnosis, Finding
-from trainer.inspect.patient import Patient
+from trainer.inspect.patient import Minimized, Patient
+from trainer.objective import by_name
 from trainer.supervised import Supervised, unpack
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ CHECKS = (
     "precision",
     "input keeps up",
 )
+_ASKED = "left out, as asked"
 
 
 def doctor(
@@ -50,7 +53,8 @@ def doctor(
     It looks at a batch or two, runs a few steps eagerly, and trains some hundred steps on one
     batch: seconds for models whose step takes milliseconds. Checks, in order:
 
-    - "data fits the loss": targets are what the loss takes, and outputs too.
+    - "data fits the loss": targets are what the loss takes, and outputs too (not judged for a step
+      of one's own).
     - "finite data": no NaN, no infinity in the first batches.
     - "shuffle": two epochs come in different orders.
     - "initial loss": not far above that of a model that knows nothing (even odds over the classes,
@@ -61,7 +65,8 @@ def doctor(
       the batch, which are named.
     - "gradients": each trainable variable has a finite gradient that is not zero.
     - "overfits a batch": its loss can be brought down.
-    - "precision": no product is left in float32 where another precision was asked for.
+    - "precision": no product is left in float32 where another precision was asked for, of the
+      trainer or of single layers.
     - "input keeps up": batches come as fast as steps are made.
 
     Args:
@@ -72,7 +77,7 @@ def doctor(
         shuffle: as for `fit`.
         sample_weight: as for `fit`.
         class_weight: as for `fit`.
-        skip: names of checks to leave out.
+        skip: names of checks to leave out; they are not run.
         verbose: 1 prints the table.
 
     Returns:
@@ -80,7 +85,8 @@ def doctor(
 
     Raises:
         TypeError: `trainer` is none, or `x` is an iterator, which could be read only once.
-        ValueError: `skip` names a check that there is not.
+        ValueError: `skip` names a check that there is not, or "data fits the loss" where it does
+            not, so that nothing can be examined.
 
     Example:
         >>> import numpy as np, tensorflow as tf
@@ -114,86 +120,127 @@ def doctor(
             with _warnings() as said:
                 source = trial.prepare(x, y, batch_size=batch_size, shuffle=shuffle, **data)
         except (ValueError, TypeError) as error:
+            if CHECKS[0] in skip:
+                raise
             findings = [Finding(CHECKS[0], "fail", str(error))]
-            findings += [Finding(name, "skip", "the data does not fit") for name in CHECKS[1:]]
+            findings += [
+                Finding(name, "skip", _ASKED if name in skip else "the data does not fit")
+                for name in CHECKS[1:]
+            ]
         else:
             try:
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", UserWarning)
-                    findings = _examine(trial, source, said, trainer.step)
+                    findings = _Examination(trial, source, said, trainer.step).findings(skip)
             finally:
                 source.close()
             said = [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
-            if said and findings[0].mark == "pass":
+            if said and findings[0].text != _ASKED and findings[0].mark in ("pass", "skip"):
                 findings[0] = Finding(CHECKS[0], "warn", "; ".join(dict.fromkeys(said)))
-    findings = [
-        Finding(f.check, "skip", "left out, as asked") if f.check in skip else f for f in findings
-    ]
     diagnosis = Diagnosis(findings, time.perf_counter() - begun)
     if verbose:
         diagnosis.show()
     return diagnosis
 
 
-def _examine(trial: Any, source: Source, said: list[str], trained: int) -> list[Finding]:
-    """All checks, in order; those after a broken one are not judged where they would follow."""
-    task = trial.task
-    batch = next(data_checks.draw(source))
-    patient = Patient(task, trial.programs, batch)
-    found = [_fits(patient, said), data_checks.finite(source), data_checks.order(source)]
-    if found[1].mark == "fail":
-        left = [Finding(name, "skip", "the data is not finite") for name in CHECKS[3:]]
-        return [*found, *left]
+class _Examination:
+    """The checks in their order, on a scratch trainer; what several of them read is made once."""
 
-    def untouched(check: Callable[..., Finding], *args: Any) -> Finding:
-        with state.untouched(task):
-            return check(patient, *args)
+    def __init__(self, trial: Any, source: Source, said: list[str], trained: int) -> None:
+        self._source, self._said, self._trained = source, said, trained
+        self._task = trial.task
+        self._patient = Patient(trial.task, trial.programs, next(data_checks.draw(source)))
+        self._found: dict[str, Finding] = {}
 
-    found.append(untouched(model_checks.initial_loss, trained))
-    if found[-1].text.startswith("the loss is"):
-        left = [Finding(name, "skip", "the loss is not finite") for name in CHECKS[4:]]
-        return [*found, *left]
-    found.append(untouched(model_checks.modes))
-    found.append(apart := untouched(model_checks.independent))
-    with state.untouched(task):
-        minimized = patient.minimized(batch)
-    before, seen = model_checks.silent(patient, minimized)
-    trained_on = training_checks.train_on_one(patient)
-    with state.untouched(task):
-        after, _ = model_checks.silent(patient, patient.minimized(batch))
-    gradients = model_checks.gradients(patient, before, after)
-    if gradients.mark == "pass" and (left_out := model_checks.forgotten(patient, seen)):
-        gradients = Finding(
+    def findings(self, skip: Collection[str]) -> list[Finding]:
+        """Of all checks; those that are left out are not run, nor those after a hopeless one."""
+        checks: tuple[Callable[[], Finding], ...] = (
+            self._fits,
+            lambda: data_checks.finite(self._source),
+            lambda: data_checks.order(self._source),
+            lambda: self._untouched(model_checks.initial_loss, self._trained),
+            lambda: self._untouched(model_checks.modes),
+            lambda: self._untouched(model_checks.independent),
+            self._gradients,
+            self._overfits,
+            lambda: training_checks.precise(self._patient, self._training.graph),
+            lambda: data_checks.pace(self._source, self._training.step_seconds),
+        )
+        for name, check in zip(CHECKS, checks, strict=True):
+            if name in skip:
+                self._found[name] = Finding(name, "skip", _ASKED)
+            elif reason := self._hopeless(name):
+                self._found[name] = Finding(name, "skip", reason)
+            else:
+                self._found[name] = check()
+        return list(self._found.values())
+
+    def _hopeless(self, name: str) -> str:
+        """Why a check would only say again what an earlier one said; "" where it would not."""
+        data, loss = self._found.get("finite data"), self._found.get("initial loss")
+        if data is not None and data.mark == "fail" and name != "shuffle":
+            return "the data is not finite"
+        if loss is not None and loss.text.startswith("the loss is"):
+            return "the loss is not finite"
+        return ""
+
+    def _untouched(self, check: Callable[..., Finding], *args: Any) -> Finding:
+        with state.untouched(self._task):
+            return check(self._patient, *args)
+
+    @functools.cached_property
+    def _minimized(self) -> list[Minimized]:
+        """What the first step minimizes, before any update."""
+        with state.untouched(self._task):
+            return self._patient.minimized(self._patient.batch)
+
+    @functools.cached_property
+    def _training(self) -> training_checks.Trial:
+        """Training on one batch, which leaves the scratch copy trained."""
+        _ = self._minimized
+        return training_checks.train_on_one(self._patient)
+
+    def _fits(self) -> Finding:
+        """Whether targets and outputs are what the loss takes."""
+        task, said = self._task, self._said
+        if isinstance(task, Supervised):
+            bound = task.objective.outputs
+            outputs = task.call(unpack(self._patient.batch)[0], training=False)
+            named = by_name(outputs, [output.name for output in bound])
+            with _warnings() as again:
+                for output in bound:
+                    probabilities.check_loss(output.loss, named[output.name], output.name)
+            said = [*said, *again]
+        if said:
+            return Finding(CHECKS[0], "warn", "; ".join(dict.fromkeys(said)))
+        if not isinstance(task, Supervised):
+            return Finding(CHECKS[0], "skip", "what a step of one's own takes is not known")
+        return Finding(CHECKS[0], "pass", "targets and outputs are what the loss takes")
+
+    def _gradients(self) -> Finding:
+        before, seen = model_checks.silent(self._patient, self._minimized)
+        _ = self._training
+        with state.untouched(self._task):
+            minimized = self._patient.minimized(self._patient.batch)
+        after, _ = model_checks.silent(self._patient, minimized)
+        found = model_checks.gradients(self._patient, before, after)
+        left_out = model_checks.forgotten(self._patient, seen)
+        if found.mark != "pass" or not left_out:
+            return found
+        return Finding(
             "gradients",
             "warn",
             f"no minimize is handed {left_out}, which are trainable",
             "hand them to ctx.minimize, or make them trainable=False",
         )
-    found.append(gradients)
-    if gradients.mark == "fail":
-        found.append(Finding("overfits a batch", "skip", "some variables do not learn"))
-    elif apart.mark == "fail":
-        found.append(Finding("overfits a batch", "skip", "the loss is not a sum over examples"))
-    else:
-        found.append(training_checks.overfits(patient, trained_on, len(minimized)))
-    found.append(training_checks.precise(patient, trained_on.graph))
-    found.append(data_checks.pace(source, trained_on.step_seconds))
-    return found
 
-
-def _fits(patient: Patient, said: list[str]) -> Finding:
-    """Whether targets and outputs are what the loss takes."""
-    task = patient.task
-    if isinstance(task, Supervised):
-        outputs = task.call(unpack(patient.batch)[0], training=False)
-        single = not isinstance(outputs, (dict, list, tuple))
-        with _warnings() as again:
-            for output in task.objective.outputs if single else ():
-                probabilities.check_loss(output.loss, outputs, output.name)
-        said = [*said, *again]
-    if said:
-        return Finding(CHECKS[0], "warn", "; ".join(dict.fromkeys(said)))
-    return Finding(CHECKS[0], "pass", "targets and outputs are what the loss takes")
+    def _overfits(self) -> Finding:
+        name = "overfits a batch"
+        if self._found["gradients"].mark == "fail":
+            return Finding(name, "skip", "some variables do not learn")
+        if self._found["examples apart"].mark == "fail":
+            return Finding(name, "skip", "the loss is not a sum over examples")
+        return training_checks.overfits(self._patient, self._training, len(self._minimized))
 
 
 class _Keeper(logging.Handler):

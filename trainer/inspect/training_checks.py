@@ -12,8 +12,8 @@ import tensorflow as tf
 from trainer.data.segment import Segment
 from trainer.inspect.findings import Finding
 from trainer.inspect.patient import Patient
-from trainer.precision.check import leftovers
-from trainer.precision.policy import meant_float32
+from trainer.precision.check import leftovers, of_innermost
+from trainer.precision.policy import HALVES, computes_in, meant_float32, set_to_half
 
 _SECONDS = 4.0
 _MOST_STEPS = 400
@@ -60,15 +60,24 @@ def precise(patient: Patient, graph: tf.Graph) -> Finding:
     """Whether products are computed in the precision that was asked for."""
     name = "precision"
     asked = patient.programs.computing.precision
-    if asked is None or asked.compute_dtype == "float32":
-        return Finding(name, "pass", "float32, as no other was asked for")
-    found = leftovers(graph, meant_float32(asked, patient.task))
+    if asked is not None and asked.compute_dtype == "float32":
+        return Finding(name, "pass", "float32, as asked for")
+    if asked is None:  # each layer computes in what it was set to by its owner
+        dtype = " and ".join(d for d in HALVES if computes_in(patient.task, d))
+        if not dtype:
+            return Finding(name, "pass", "float32, as no other was asked for")
+        half = set_to_half(patient.task)
+        found = [one for one in leftovers(graph) if of_innermost(one.layer, half)]
+        whose = "every product of layers that are set to it"
+    else:
+        dtype, whose = asked.compute_dtype, "every product"
+        found = leftovers(graph, meant_float32(asked, patient.task))
     if not found:
-        return Finding(name, "pass", f"every product is computed in {asked.compute_dtype}")
+        return Finding(name, "pass", f"{whose} is computed in {dtype}")
     return Finding(
         name,
         "fail",
-        f"{asked.compute_dtype} was asked for, and still in float32: "
+        f"{dtype} was asked for, and still in float32: "
         + "; ".join(f"{layer}: {what} ({times} times)" for layer, what, times in found),
         "cast what is fed to these products, or name the layer in Precision(keep=...)",
     )

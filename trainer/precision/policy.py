@@ -182,6 +182,15 @@ def computes_in(root: Any, dtype: str) -> bool:
     return any(s.module.compute_dtype == dtype for s in _switches(root))
 
 
+def set_to_half(root: Any) -> dict[str, bool]:
+    """Name of each layer below `root` -> whether all of that name compute in half precision."""
+    found: dict[str, bool] = {}
+    for _, module, _ in _switches(root):
+        name = str(module.name)
+        found[name] = found.get(name, True) and module.compute_dtype in HALVES
+    return found
+
+
 def _switches(root: Any) -> Iterator[_Switch]:
     """Every module below `root` that computes in a dtype that can be set."""
     seen: set[int] = set()

@@ -11,6 +11,7 @@ import layers as L
 import losses
 import optimizers
 from trainer import Sums, Task, Trainer, inspect, state
+from trainer.inspect import data_checks, model_checks, training_checks
 from trainer.inspect.doctor import CHECKS
 
 RNG = np.random.default_rng(0)
@@ -79,6 +80,12 @@ class Widened(L.Layer):
         return tf.cast(tf.cast(x, tf.float32) @ self.kernel, x.dtype)
 
 
+def half(layer):
+    """A layer of ours that is set to bfloat16 by itself."""
+    layer.compute_dtype = "bfloat16"
+    return layer
+
+
 def slow(read=0.05):
     """A dataset whose batches take long to read."""
 
@@ -117,6 +124,11 @@ FAULTS = {
     "large start": ("initial loss", "times", lambda: (trainer(L.Dense(8), Times(40.0)), X, Y)),
     "dropout stuck on": ("modes", "inner (Dropout)", lambda: (trainer(Stuck()), X, Y)),
     "dropout not told": ("modes", "inner (Dropout)", lambda: (trainer(Deaf()), X, Y)),
+    "float32 left in a layer's own": (
+        "precision",
+        "float32 MatMul",
+        lambda: (trainer(half(Widened())), X, Y),
+    ),
     "mean over the batch": (
         "examples apart",
         "(Centered)",
@@ -205,7 +217,31 @@ def keras_cnn():
     return Trainer(model, loss=crossentropy(), optimizer=optimizers.Adam(0.01))
 
 
+def keras_half():
+    """Layers set to bfloat16 by themselves, and a last one in float32."""
+    K = keras.layers
+    body = [K.Dense(8, dtype="mixed_bfloat16"), K.ReLU(), K.Dense(3)]
+    return Trainer(keras.Sequential(body), loss=crossentropy(), optimizer=optimizers.Adam(0.01))
+
+
+class Shrink(tf.Module):
+    """A plain module, which may be told by position that it trains."""
+
+    def __call__(self, x, training):
+        return 0.9 * x if training else x
+
+
+class ByPosition(L.Layer):
+    def __init__(self):
+        super().__init__()
+        self.shrink = Shrink()
+
+    def call(self, x, training=False):
+        return self.shrink(x, training)
+
+
 HEALTHY = {
+    "by position": lambda: (trainer(L.Dense(8), ByPosition()), X, Y),
     "mlp": lambda: (trainer(L.Dense(16, "relu"), L.BatchNormalization(), L.Dropout(0.2)), X, Y),
     "keras cnn": lambda: (keras_cnn(), IMAGES, Y),
     "text": lambda: (trainer(L.Embedding(20, 8), L.GRU(8), L.LayerNormalization()), WORDS, Y),
@@ -216,6 +252,7 @@ HEALTHY = {
         Y,
     ),
     "float16": lambda: (trainer(L.Dense(16, "relu"), precision="mixed_float16"), X, Y),
+    "half precision of Keras's": lambda: (keras_half(), X, Y),
     "gan": lambda: (Trainer(Gan()), X, None),
     "zero start": lambda: (
         trainer(L.Dense(8), L.Dense(8, kernel_initializer="zeros"), accumulate=2),
@@ -230,6 +267,29 @@ def test_a_healthy_run_is_blamed_for_nothing(kind):
     made, x, y = HEALTHY[kind]()
     found = inspect.doctor(made, x, y, batch_size=16, verbose=0)
     assert found.healthy, str(found)
+
+
+def test_what_is_not_judged_is_not_passed():
+    gan = inspect.doctor(Trainer(Gan()), X, batch_size=16, verbose=0)
+    assert gan["data fits the loss"].mark == "skip"
+    mixed = inspect.doctor(keras_half(), X, Y, skip=set(CHECKS) - {"precision"}, verbose=0)
+    text = "every product of layers that are set to it is computed in bfloat16"
+    assert mixed["precision"] == ("precision", "pass", text, "")
+
+
+def test_what_is_left_out_is_not_run(monkeypatch):
+    def ran(*args):
+        raise AssertionError("it was to be left out")
+
+    for name in ("initial_loss", "modes", "independent"):
+        monkeypatch.setattr(model_checks, name, ran)
+    monkeypatch.setattr(training_checks, "train_on_one", ran)
+    monkeypatch.setattr(data_checks, "order", ran)
+    skip = [name for name in CHECKS if name not in ("data fits the loss", "finite data")]
+    found = inspect.doctor(trainer(), X, Y, skip=skip, verbose=0)
+    assert [f.mark for f in found.findings] == ["pass", "pass", *["skip"] * 8]
+    with pytest.raises(ValueError, match="is 3 at row"):  # nothing could be examined
+        inspect.doctor(trainer(), X, Y + 1, skip=["data fits the loss"], verbose=0)
 
 
 def test_the_run_is_untouched():
