@@ -67,10 +67,9 @@ class Cost(NamedTuple):
         """Rough time XLA takes to compile it."""
         return _COMPILE_SECONDS + self.operations * _COMPILE_SECONDS_PER_OP
 
-    @property
-    def trial_seconds(self) -> float:
-        """Rough time it takes to try both ways of XLA."""
-        return 2 * self.compile_seconds + _ROUNDS_SECONDS
+    def trial_seconds(self, ways: int) -> float:
+        """Rough time it takes to try so many ways of XLA."""
+        return ways * self.compile_seconds + _ROUNDS_SECONDS
 
 
 def trial_budget(steps: int | None, step_seconds: float) -> float:
@@ -118,19 +117,23 @@ def decide(cost: Cost, steps: int | None, on_cpu: bool) -> Choice | None:
     """
     if cost.host_only:
         return Choice("graph", f"{', '.join(cost.host_only)} runs on the host, XLA refuses it")
-    if cost.trial_seconds <= trial_budget(steps, cost.seconds):
+    budget = trial_budget(steps, cost.seconds)
+    longest = budget >= _TRIAL_SECONDS  # no run has more: one way is tried where both are too much
+    if cost.trial_seconds(1 if longest else 2 - len(hopeless(cost, on_cpu))) <= budget:
         return None
-    assert steps is not None
+    untried = f"{steps} steps are too few to try XLA"
+    if longest:
+        untried = f"XLA takes longer to compile {cost.operations} operations than a trial may last"
     if on_cpu and cost.convolutions:
-        why = f"{steps} steps are too few to try XLA, whose convolutions on CPU are mostly slower"
+        why = f"{untried}, and on CPU its convolutions are mostly slower"
         return Choice("graph", why, settled=False)
     if on_cpu and cost.launch_bound:
-        if cost.launch_seconds * steps > cost.compile_seconds:
+        if steps is None or cost.launch_seconds * steps > cost.compile_seconds:
             why = "steps this small are bound by launching operations"
             return Choice("loop", why, settled=False)
         why = f"{steps} steps this small end before compiling them would pay"
         return Choice("graph", why, settled=False)
-    return Choice("graph", f"{steps} steps are too few to try other ways", settled=False)
+    return Choice("graph", untried, settled=False)
 
 
 def _product_flops(op: tf.Operation) -> float:

@@ -68,6 +68,27 @@ def test_large_steps_are_measured_once_a_run_is_long_enough():
     assert (short.mode, short.settled) == ("graph", False)
 
 
+HUGE = SMALL._replace(operations=5_000)  # one way of XLA takes 10.5 s to compile, both 21 s
+VAST = SMALL._replace(operations=20_000)
+
+
+@pytest.mark.parametrize("steps", [None, 10**7])
+def test_a_graph_too_large_for_both_ways_tries_one_and_a_larger_one_none(steps):
+    assert HUGE.trial_seconds(1) < cost.trial_budget(steps, 1.0) < HUGE.trial_seconds(2)
+    assert cost.decide(HUGE, steps, on_cpu=True) is None
+    bound = cost.decide(VAST, steps, on_cpu=True)
+    assert (bound.mode, bound.reason) == (
+        "loop",
+        "steps this small are bound by launching operations",
+    )
+    for told, on_cpu in ((VAST._replace(loops=1), True), (VAST, False)):
+        kept = cost.decide(told, steps, on_cpu=on_cpu)
+        assert (kept.mode, kept.settled) == ("graph", False)
+        assert kept.reason == "XLA takes longer to compile 20000 operations than a trial may last"
+    few = cost.decide(VAST._replace(flops=1e13), 2, on_cpu=True)
+    assert few.reason == "2 steps are too few to try XLA"
+
+
 def test_a_trial_costs_a_small_share_of_a_run_and_never_more_than_of_ten_minutes():
     assert cost.trial_budget(1000, 0.1) == pytest.approx(5.0)
     assert cost.trial_budget(6000, 0.1) == cost.trial_budget(10**9, 0.1) == 0.03 * 600
