@@ -23,6 +23,8 @@ class Loss:
     Attributes:
         class_numbers: Whether targets are class numbers in [0, k), which a trainer can then check
             before it begins.
+        compares_rows: Whether a value depends on the other rows of the batch, so that parts of a
+            batch do not add up to the whole.
 
     Args:
         name: Name in logs. Defaults to the class name in snake case.
@@ -34,6 +36,7 @@ class Loss:
     """
 
     class_numbers = False
+    compares_rows = False
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size"):
         if reduction not in REDUCTIONS:

@@ -239,6 +239,8 @@ class Contrastive(Loss):
 class EmbeddingLoss(Loss):
     """What losses of embeddings share: anchors that nothing can be compared with do not count."""
 
+    compares_rows = True
+
     def mask(self, y_true: TensorLike, y_pred: TensorLike) -> tf.Tensor | None:
         """True for anchors that have a positive and a negative in the batch, [b]."""
         _, _, positive, negative = _pairs(y_true, y_pred, None, None, 0)
@@ -331,6 +333,8 @@ class Circle(Loss):
         name: Name in logs.
     """
 
+    compares_rows = True
+
     def __init__(
         self,
         gamma: float = 80.0,
@@ -367,6 +371,8 @@ class NPairs(Loss):
         reduction: See `Loss`.
         name: Name in logs.
     """
+
+    compares_rows = True
 
     def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "n_pairs"):
         super().__init__(name=name, reduction=reduction)

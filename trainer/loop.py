@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from trainer.compiling.refused import why
+from trainer.compiling.refused import RefusedError, why
 from trainer.sums import Sums
 
 _ALIKE = 2  # shapes of arguments that get a graph each; from the next on one graph serves all
@@ -180,7 +180,8 @@ class Loop:
         except tf.errors.OpError as error:
             self._instead = self._owner.instead(error) if new and self._owner is not None else None
             if self._instead is None:
-                if new and self.mode != "graph":
+                no_room = isinstance(error, tf.errors.ResourceExhaustedError)
+                if new and self.mode != "graph" and not no_room:
                     raise self._explained(error) from error
                 raise
             return self._instead(args, first, n, carried)
@@ -204,8 +205,8 @@ class Loop:
         """How often the loop has been traced."""
         return len(self._programs) + (self._instead.traces if self._instead else 0)
 
-    def _explained(self, error: tf.errors.OpError) -> RuntimeError:
-        return RuntimeError(
+    def _explained(self, error: tf.errors.OpError) -> RefusedError:
+        return RefusedError(
             f"the step failed when compiled by XLA (mode {self.mode!r}): {why(error)}\n"
             "Use jit='auto' or jit=False if XLA cannot compile one of its operations.\n\n"
             f"{error.message}"

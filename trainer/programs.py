@@ -267,11 +267,19 @@ class Programs:
         """Told that a batch does not fit into memory; whether it is now taken in smaller parts."""
         if verb != "train" or self.parts >= rows:
             return False
+        if not self._task.divisible:
+            self.warn(
+                f"a batch of {rows} rows does not fit into memory, and it is not taken in parts: "
+                "they would give another update (reduction='sum', or rows that are compared with "
+                "one another); lower batch_size"
+            )
+            return False
         self.parts = min(2 * self.parts, rows)
         self.warn(
             f"a batch of {rows} rows does not fit into memory: it is taken in {self.parts} parts "
-            "whose gradients are added, which gives the same update (BatchNormalization's "
-            f"statistics are each part's own); accumulate={self.parts} would say so beforehand"
+            "whose gradients are added, which gives the same update where rows do not depend on "
+            "one another (BatchNormalization's statistics and candidates within a batch are each "
+            f"part's own); accumulate={self.parts} would say so beforehand"
         )
         if key := self._keys.get(verb):
             self._keep(record.remember_parts(key, self.parts))
@@ -302,6 +310,16 @@ class Programs:
         if asked != "auto":
             return Choice(asked, "as asked by jit=")
 
+        choice = self._tried(key, verb, fetch, segment, steps)
+        for key in [k for k in self._loops if k[0] == verb and k[3] not in (choice.mode, "graph")]:
+            del self._loops[key]  # the memory of what lost
+        return choice
+
+    def _tried(
+        self, key: str, verb: str, fetch: Callable[..., Any], segment: Segment, steps: int | None
+    ) -> Choice:
+        """What "auto" chooses; a batch that does not fit while it is tried is taken in parts."""
+
         def run_in(mode: str) -> Callable[[int], None]:
             loop = self.compiled(verb, fetch, segment.rows, mode)
             loop.trace(segment.args)
@@ -313,11 +331,16 @@ class Programs:
             return run
 
         most = min(segment.steps, _CAPACITY[verb])
-        choice, problem = chooser.choose(key, graph, steps, run_in, most, self._scratch)
-        self._keep(problem)
-        for key in [k for k in self._loops if k[0] == verb and k[3] not in (choice.mode, "graph")]:
-            del self._loops[key]  # the memory of what lost
-        return choice
+        while True:
+            graph = self.compiled(verb, fetch, segment.rows, "graph").trace(segment.args)
+            try:
+                choice, problem = chooser.choose(key, graph, steps, run_in, most, self._scratch)
+            except tf.errors.ResourceExhaustedError:
+                if not self.too_large(verb, segment.rows):
+                    raise
+            else:
+                self._keep(problem)
+                return choice
 
     @contextmanager
     def _scratch(self) -> Iterator[None]:

@@ -82,12 +82,21 @@ class Supervised(Task):
             if hasattr(self.optimizer, "build"):
                 self.optimizer.build(variables)
 
+    @property
+    def divisible(self) -> bool:  # type: ignore[override]
+        """Whether parts add up: not where a loss is a plain sum, or compares a batch's rows."""
+        compared = any(getattr(x, "compares_rows", False) for x in self.objective.losses)
+        return not (compared or self._summed())
+
+    def _summed(self) -> list[Any]:
+        return [x for x in self.objective.losses if getattr(x, "reduction", "") == "sum"]
+
     def _check_trainable_setup(self) -> None:
         if self.optimizer is None:
             raise ValueError(
                 "optimizer=None: fit needs one; pass Trainer(model, optimizer='adam', ...)."
             )
-        summed = [x for x in self.objective.losses if getattr(x, "reduction", "") == "sum"]
+        summed = self._summed()
         if summed and self._parts > 1:
             raise ValueError(
                 f"accumulate={self._parts} with reduction='sum' in {describe(summed[0])}: parts "

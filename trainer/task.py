@@ -22,6 +22,9 @@ class Task(tf.Module):
         metrics: name -> `Metric`, for outputs of a step that are not plain `Sums`: says how the
             added sums become the reported value.
         build_rows: how many rows of the data `build` is shown; None: a whole batch.
+        divisible: whether the parts of a batch add up to the update of the whole, so that one that
+            does not fit into memory may be taken in parts. Set it to False where a step compares
+            the rows of a batch with one another, as candidates within a batch are.
 
     Example:
         >>> class Regression(Task):
@@ -37,6 +40,7 @@ class Task(tf.Module):
     """
 
     build_rows: int | None = None
+    divisible: bool = True
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name=name)

@@ -24,6 +24,8 @@ NEIGHBORS = 5
 class Contrastive(Task):
     """Chen et al. 2020: two views of an image must find each other among all views of the batch."""
 
+    divisible = False  # all views of a batch are candidates for one another
+
     def __init__(self, learning_rate: float) -> None:
         super().__init__()
         how: dict[str, Any] = {"padding": "same", "activation": "relu"}

@@ -28,6 +28,8 @@ class TwoTower(Task):
     pushed away from everybody.
     """
 
+    divisible = False
+
     def __init__(self, learning_rate: float) -> None:
         super().__init__()
         self.user_tower = layers.Sequential([layers.Embedding(USERS, 32), layers.Dense(32)])

@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 import layers
+import losses
 import optimizers
-from trainer import Jit, RecompileError, Task, Trainer
+from trainer import Jit, RecompileError, Task, Trainer, loop
+from trainer.compiling import cost, trial
 
 
 class Large(layers.Layer):
@@ -71,6 +73,102 @@ def test_what_never_fits_is_an_error_and_nothing_is_trained(data):
         trainer.fit(*data, batch_size=8, verbose=0)
     assert trainer.step == 0
     assert trainer.task.model.get_weights()[1] == 0.0
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """The graph leaves doubt, so the ways are tried."""
+    monkeypatch.setattr(cost, "decide", lambda told, steps, on_cpu: None)
+    monkeypatch.setattr(cost, "trial_budget", lambda steps, step_seconds: 600.0)
+    monkeypatch.setattr(trial, "_ROUND_SECONDS", 0.002)
+    monkeypatch.setattr(trial, "_SLIGHT", 1.0)  # the graph wins, whatever the clock says
+
+
+def test_a_batch_that_does_not_fit_while_it_is_tried_is_taken_in_parts(data, tried, monkeypatch):
+    """The weights are those of accumulate=4: what was tried left no trace."""
+    said = []
+    large = _trainer(2)
+    monkeypatch.setattr(large.programs, "warn", said.append)
+    large.fit(*data, batch_size=8, epochs=2, verbose=0, shuffle=False)
+    asked = _trainer(8, jit=False, accumulate=4)
+    asked.fit(*data, batch_size=2, epochs=2, verbose=0, shuffle=False)
+    assert large.programs.parts == 4
+    assert ["8 rows does not fit" in text for text in said] == [True, True]
+    assert large.programs.choices["train"].reason.startswith("measured")
+    for a, b in zip(large.task.model.get_weights(), asked.task.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    again = _trainer(2)
+    monkeypatch.setattr(again.programs, "warn", pytest.fail)
+    again.fit(*data, batch_size=8, epochs=2, verbose=0, shuffle=False)
+    assert again.programs.parts == 4
+
+
+def test_what_never_fits_while_it_is_tried_is_an_error(data, tried):
+    trainer = _trainer(0)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        trainer.fit(*data, batch_size=8, verbose=0)
+    assert trainer.step == 0
+    assert trainer.task.model.get_weights()[1] == 0.0
+
+
+class Alone(Task):
+    """Its rows are compared with one another."""
+
+    build_rows = 1
+    divisible = False
+
+    def __init__(self):
+        super().__init__()
+        self.model, self.optimizer = layers.Sequential([Large(2)]), optimizers.SGD()
+
+    def step(self, batch, ctx):
+        def loss_fn(part):
+            made = self.model(part[0], training=True)
+            return tf.reduce_mean(tf.nn.softmax(made @ tf.transpose(made)), 1)
+
+        variables = self.model.trainable_variables
+        return {"loss": ctx.minimize(loss_fn, batch, self.optimizer, variables)}
+
+
+def _summed():
+    loss = losses.MeanSquaredError(reduction="sum")
+    return Trainer(layers.Sequential([Large(2)]), loss=loss, optimizer="sgd", jit=False)
+
+
+@pytest.mark.parametrize("make", [_summed, lambda: Trainer(Alone(), jit=False)])
+def test_a_batch_whose_parts_do_not_add_up_is_not_taken_in_parts(data, monkeypatch, make):
+    said = []
+    trainer = make()
+    monkeypatch.setattr(trainer.programs, "warn", said.append)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        trainer.fit(*data, batch_size=8, verbose=0)
+    assert trainer.programs.parts == 1 and trainer.step == 0
+    assert len(said) == 1 and "not taken in parts" in said[0] and "lower batch_size" in said[0]
+
+
+@pytest.mark.parametrize("loss", [losses.Circle(), losses.TripletHard(), losses.LogCosh()])
+def test_losses_that_compare_rows_are_not_divided(loss):
+    trainer = Trainer(layers.Dense(1), loss=loss, optimizer="sgd")
+    trainer.prepare(np.ones((4, 3), "float32"), np.arange(4.0, dtype="float32")).close()
+    assert trainer.task.divisible == isinstance(loss, losses.LogCosh)
+    assert losses.NPairs.compares_rows
+
+
+def test_an_evaluation_that_does_not_fit_says_so_under_xla_too(data, monkeypatch):
+    """The error is that of memory, not one of XLA's operations."""
+    trainer = _trainer(2, jit="step")
+    trainer.prepare(*data).close()
+
+    def full(self, args):
+        def program(*_):
+            raise tf.errors.ResourceExhaustedError(None, None, "no room")
+
+        return real(self, args)._replace(program=program)
+
+    real = loop.Loop._ready
+    monkeypatch.setattr(loop.Loop, "_ready", full)
+    with pytest.raises(tf.errors.ResourceExhaustedError, match="no room"):
+        trainer.evaluate(*data, batch_size=8, verbose=0)
 
 
 def _lengths(*lengths):

@@ -87,6 +87,14 @@ class Words(tf.Module):
         return x @ self.w + 0.0 * tf.cast(text, tf.float32)
 
 
+class Talking(Words):
+    """Prints, which XLA cannot."""
+
+    def __call__(self, x):
+        tf.print("seen", output_stream="file:///dev/null")
+        return x @ self.w
+
+
 def test_auto_goes_on_without_xla_and_says_why(data, monkeypatch):
     # As if it were not known that XLA refuses it.
     monkeypatch.setattr(cost, "decide", lambda *_: Choice("loop", "for the test"))
@@ -99,6 +107,16 @@ def test_auto_goes_on_without_xla_and_says_why(data, monkeypatch):
     assert "XLA does not compile it" in said[0]
     assert "no operation AsString" in said[0]
     assert trainer.step == 14
+
+
+def test_what_xla_refuses_in_a_trial_is_a_note(data, doubtful):
+    """A real loop's own error, of an operation that is not on any list."""
+    trainer = _trainer(Talking())
+    trainer.fit(*data, batch_size=8, epochs=2, verbose=0)
+    choice = trainer.programs.choices["train"]
+    assert choice.mode == "graph" and trainer.step == 14
+    notes = [one.note for one in choice.trials[1:]]
+    assert all(note.startswith("does not compile") and "PrintV2" in note for note in notes), notes
 
 
 def test_forced_xla_that_cannot_be_is_refused(data):

@@ -15,9 +15,13 @@ _PREAMBLE = ("Graph execution error", "Detected at")
 _LENGTH = 160
 
 
+class RefusedError(RuntimeError):
+    """A step failed when compiled by XLA; the error of TensorFlow is its cause."""
+
+
 def why(error: BaseException) -> str:
     """Why XLA did not compile a step, in one line: operation, layer and source line if told."""
-    text = str(error)
+    text = str(error.__cause__ if isinstance(error, RefusedError) else error)
     if found := _REGISTERED.search(text):
         op, device, node = found.groups()
         return f"{device} has no operation {op}, used in {layer_of(node)}{_line(text, found.end())}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from trainer.compiling.choice import Choice, Trial
-from trainer.compiling.refused import why
+from trainer.compiling.refused import RefusedError, why
 
 _ROUND_SECONDS = 0.1  # of one turn of the plain graph
 _LEAST_ROUNDS, _MOST_ROUNDS = 5, 60
@@ -90,10 +90,12 @@ class _Race:
         run = self._candidates[mode]
         try:
             self._first[mode] = _timed(run, 1)
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, RefusedError) as error:
             if mode == "graph":
                 raise
-            self._notes[mode] = f"does not compile: {why(error)}"
+            no_room = isinstance(error, tf.errors.ResourceExhaustedError)
+            said = "does not fit into memory" if no_room else "does not compile"
+            self._notes[mode] = f"{said}: {why(error)}"
             return
         one = min(_timed(run, 1) for _ in range(2))
         n = max(1, min(self._most, int(0.2 * _ROUND_SECONDS / max(one, 1e-9))))

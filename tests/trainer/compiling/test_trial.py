@@ -107,6 +107,18 @@ def test_a_mode_that_does_not_compile_is_passed_over(monkeypatch):
     assert "loop does not compile: no kernel for Frob" in choice.reason
 
 
+def test_xla_that_runs_out_of_memory_is_passed_over(monkeypatch):
+    def fails(n):
+        raise tf.errors.ResourceExhaustedError(None, None, "out of memory allocating 9 bytes")
+
+    run = Machine(monkeypatch, {"graph": 1e-3}).run("graph")
+    choice = trial.measure({"graph": run, "step": fails}, 10)
+    assert choice.mode == "graph"
+    assert choice.trials[1].note == "does not fit into memory: out of memory allocating 9 bytes"
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        trial.measure({"graph": fails}, 10)
+
+
 def test_an_error_of_the_plain_graph_is_the_users():
     def fails(n):
         raise tf.errors.InvalidArgumentError(None, None, "indices out of range")
