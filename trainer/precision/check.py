@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
@@ -40,16 +41,17 @@ def leftovers(graph: tf.Graph, ignore: Collection[str] = ()) -> list[Leftover]:
 
     Args:
         graph: of a step, as `Loop.trace` gives it; functions that it calls are looked into.
-        ignore: names of scopes in which float32 is as it should be (an optimizer's, a layer's that
-            is kept in float32 on purpose).
+        ignore: regular expressions of scopes in which float32 is as it should be (an optimizer's,
+            a layer's that is kept in float32 on purpose); each for whole parts of a path.
     """
+    meant = re.compile("|".join(f"(?:^|/)(?:{one})(?:/|$)" for one in ignore) or r"(?!)")
     found: Counter[tuple[str, str]] = Counter()
     for op in graphs.operations(graph):
         what = _what(op)
         if what is None:
             continue
         layer = _layer(op.name)
-        if not set(layer.split("/")) & set(ignore):
+        if not meant.search(layer):
             found[layer, what] += 1
     return [Leftover(layer, what, times) for (layer, what), times in found.items()]
 
@@ -70,7 +72,7 @@ def sentence(found: Iterable[Leftover], compute_dtype: str) -> str:
     """What was found, for people."""
     listed = "; ".join(f"{where}: {what} ({times} times)" for where, what, times in found)
     return (
-        f"precision is {compute_dtype}, but the step still computes in float32, at float32's "
+        f"layers compute in {compute_dtype}, but the step still computes in float32, at float32's "
         f"speed: {listed}. Cast what is fed to these products, or name a layer in "
         "Precision(keep=...) if it is meant."
     )

@@ -63,10 +63,15 @@ class Computing:
             yield
 
     def look(self, graph: tf.Graph, mode: str) -> None:
-        """Says what half precision has not reached in a traced training step, once a mode."""
-        asked = self.precision
-        if mode in self._seen or asked is None or asked.compute_dtype not in HALVES:
+        """Says what half precision has not reached in a traced training step, once a mode.
+
+        Without a precision, layers may have been set to half by their owner.
+        """
+        if mode in self._seen:
             return
         self._seen.add(mode)
-        if found := leftovers(graph, meant_float32(asked, self._task)):
-            self._warn(sentence(found, asked.compute_dtype))
+        asked = self.precision
+        dtypes = HALVES if asked is None else (asked.compute_dtype,)
+        half = [x for x in dtypes if x in HALVES and (asked or computes_in(self._task, x))]
+        if half and (found := leftovers(graph, meant_float32(asked, self._task))):
+            self._warn(sentence(found, " and ".join(half)))

@@ -218,18 +218,23 @@ class Scaler:
         own(self.streak).assign(0)
 
     def _count(self, result: Update, step: Any) -> None:
-        """Notes which variables it was: only in an update that is left out, so at no cost else."""
+        """Notes which variables it was: only in an update that is left out, so at no cost else.
+
+        Of variables that are not among the task's trainable ones nothing is noted.
+        """
         own(self.skipped).assign_add(1)
         lost = tf.logical_not(tf.math.is_finite(result.loss.total))
         own(self.forward).assign_add(tf.cast(lost, tf.int64))
         hit = [tf.constant(False)] * len(self._names)
         for group in result.sums:
             for variable, gradient in zip(result.variables, group, strict=True):
-                if gradient is None:
+                i = self._index.get(id(state.as_tf(variable)))
+                if gradient is None or i is None:
                     continue
-                i = self._index[id(state.as_tf(variable))]
                 bad = tf.logical_not(tf.math.is_finite(sum_of(gradient)))
                 hit[i] = tf.logical_or(hit[i], bad)
+        if not hit:
+            return
         flags, number = tf.stack(hit), tf.cast(step, tf.int64) + 1
         times, first, last = own(self.times), own(self.first), own(self.last)
         first.assign(tf.where(flags & tf.equal(times, 0), number, first))

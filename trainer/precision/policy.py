@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -133,6 +133,7 @@ def in_force(
     kept = _kept(precision, switches)
     before = [(s, getattr(s.module, s.attribute)) for s in switches]
     tops = [m for m in _outermost(root) if half and hasattr(m, "output_dtype")]
+    given = [module.output_dtype for module in tops]
     if half and (deaf := _deaf(root)):
         warn(
             f"{', '.join(deaf)} cannot be told to compute in {precision.compute_dtype}: plain "
@@ -143,8 +144,8 @@ def in_force(
         for switch in switches:
             dtype = "float32" if switch.module in kept else precision.compute_dtype
             _set(switch, dtype)
-        for module in tops:
-            module.output_dtype = "float32"
+        for module, dtype in zip(tops, given, strict=True):
+            module.output_dtype = dtype or "float32"
         yield
     except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
         if half and _is_mixture(str(error)):
@@ -157,15 +158,48 @@ def in_force(
     finally:
         for switch, old in before:
             setattr(switch.module, switch.attribute, old)
-        for module in tops:
-            module.output_dtype = None
+        for module, dtype in zip(tops, given, strict=True):
+            module.output_dtype = dtype
 
 
-def meant_float32(precision: Precision, root: Any) -> set[str]:
-    """Names of the scopes that compute in float32 on purpose: optimizers, and what is kept."""
-    kept = {str(module.name) for module in _kept(precision, list(_switches(root)))}
+def meant_float32(precision: Precision | None, root: Any) -> set[str]:
+    """Patterns of the scopes that compute in float32 on purpose, for `check.leftovers`.
+
+    They are those of optimizers, of what a precision keeps, and without one of layers that are set
+    to float32 with everything below them.
+    """
+    switches = list(_switches(root))
+    if precision is not None:
+        kept = _kept(precision, switches)
+    else:
+        half = [s.path for s in switches if s.module.compute_dtype in HALVES]
+        kept = {s.module for s in switches if not any(_below(path, s.path) for path in half)}
+    named = {path: str(module.name) for path, module, _ in switches}
     nodes = [node for _, node in state.walk(root) if not isinstance(node, tf.Variable)]
-    return kept | {str(n.name) for n in nodes if state.is_optimizer(n) and hasattr(n, "name")}
+    return {_scope(switch, named) for switch in switches if switch.module in kept} | {
+        re.escape(str(n.name)) for n in nodes if state.is_optimizer(n) and hasattr(n, "name")
+    }
+
+
+def _below(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top}/")
+
+
+def _scope(switch: _Switch, named: Mapping[str, str]) -> str:
+    """A pattern of the scopes that a layer's operations are made in.
+
+    Scopes are made of the names of the layers on the way down, and of places in a list where the
+    layer above says them; names of Keras's layers are told apart by numbers already.
+    """
+    if switch.attribute != "compute_dtype":
+        return re.escape(named[switch.path])
+    parts, pattern = switch.path.split("/"), []
+    for i, part in enumerate(parts):
+        if part.isdigit():
+            pattern.append(f"(?:{part}/)?")
+        if name := named.get("/".join(parts[: i + 1])):
+            pattern.append(rf"{re.escape(name)}(?:_\d+)?/")
+    return "".join(pattern).removesuffix("/")
 
 
 def widened(outputs: Any) -> Any:

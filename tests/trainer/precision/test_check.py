@@ -75,3 +75,32 @@ def test_fit_says_it_once_unless_it_is_meant(monkeypatch, keep):
     trainer.fit(x, y, batch_size=8, epochs=2, verbose=0)
     assert len(said) == (0 if keep else 1)
     assert all("stubborn: float32 MatMul (3 times)" in text for text in said)
+
+
+def _said(monkeypatch, model, precision):
+    said = []
+    monkeypatch.setattr("trainer.programs.logging.warning", said.append)
+    trainer = Trainer(model, loss="mse", optimizer="sgd", precision=precision, jit=False)
+    trainer.fit(np.ones((8, 4), "float32"), np.zeros((8, 4), "float32"), batch_size=8, verbose=0)
+    return said
+
+
+def test_a_layer_that_is_kept_does_not_hide_its_namesakes(monkeypatch):
+    """Names default to the class's: it is the place that tells layers apart."""
+    model = layers.Sequential([layers.Dense(4), Stubborn(), Stubborn()])
+    (text,) = _said(monkeypatch, model, Precision("bfloat16", keep=["^model/layers/2$"]))
+    assert "sequential/1/stubborn: float32 MatMul (3 times)" in text
+    assert "/2/" not in text
+    model = layers.Sequential([layers.Dense(4), layers.Sequential([Stubborn(), Stubborn()])])
+    assert _said(monkeypatch, model, Precision("bfloat16", keep=["^model/layers/1$"])) == []
+
+
+def test_layers_set_to_half_by_hand_are_looked_at_too(monkeypatch):
+    model = layers.Sequential([layers.Dense(4), Stubborn(), layers.Dense(4)])
+    for layer in model.layers[:2]:
+        layer.compute_dtype = "bfloat16"
+    (text,) = _said(monkeypatch, model, None)
+    assert text.startswith("layers compute in bfloat16, but")
+    assert "sequential/1/stubborn: float32 MatMul" in text
+    assert "/2/" not in text  # float32 as it was set
+    assert _said(monkeypatch, layers.Sequential([layers.Dense(4), Stubborn()]), None) == []

@@ -56,6 +56,32 @@ def test_a_mode_is_looked_at_once():
     assert "float32 MatMul" in said[0]
 
 
+def test_an_output_dtype_of_ones_own_is_left_as_it_was():
+    task, computing = _computing(Precision("bfloat16"))
+    task.model.output_dtype = "float64"
+    with computing.in_force():
+        assert task.model(tf.ones([1, 3])).dtype == tf.float64
+    assert task.model.output_dtype == "float64"
+
+
+class Frozen(Task):
+    """Trains what is not marked as trainable."""
+
+    def __init__(self):
+        super().__init__()
+        self.w, self.optimizer = tf.Variable(1.0, trainable=False), optimizers.SGD()
+
+    def step(self, batch, ctx):
+        return {"loss": ctx.minimize(lambda x: self.w * x, batch, self.optimizer, [self.w])}
+
+
+def test_an_overflow_of_a_variable_that_is_not_counted_is_skipped_all_the_same():
+    trainer = Trainer(Frozen(), precision="mixed_float16", jit=False)
+    trainer.fit(np.full(8, np.inf, "float32"), batch_size=8, verbose=0)
+    assert trainer.task.w == 1.0
+    assert "1" in str(trainer.overflows())
+
+
 @pytest.mark.parametrize("overflows_on", [0, 1])
 @pytest.mark.parametrize("own", [True, False])
 def test_an_overflow_on_any_replica_leaves_the_update_out_on_all(own, overflows_on, sgd):
