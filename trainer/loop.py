@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,6 +114,7 @@ class Loop:
         self._owner = owner
         self._instead: Loop | None = None
         self._ran: set[Any] = set()
+        self._largest = 0  # of the calls made, in values
         self._shares = mode == "graph"  # see `_share`
         self._shared: Any = None
 
@@ -172,8 +174,11 @@ class Loop:
         bounds = tf.constant(first, tf.int32), tf.constant(n, tf.int32)
         begun = time.perf_counter()
         ready = self._ready(args)
-        if (new := ready.key not in self._ran) and self._owner is not None:
-            self._owner.begin()
+        # A larger call of a shared program may be the one that memory does not hold.
+        if new := ready.key not in self._ran or ready.values > self._largest:
+            self._largest = max(self._largest, ready.values)
+            if self._owner is not None:
+                self._owner.begin()
         try:
             start = _begin(ready.carried, carried or {})
             made, rows, added, outputs = ready.program(args, *bounds, start)
@@ -218,7 +223,8 @@ class Loop:
         if own not in self._known:
             program, carried = self._program(args), self._carried(args)
             assert self._layout is not None
-            self._known[own] = _Ready(self._key(args), program, carried, self._layout)
+            values = sum(math.prod(shape) for shape, _ in own)
+            self._known[own] = _Ready(self._key(args), program, carried, self._layout, values)
         return self._known[own]
 
     def _program(self, args: Any) -> Any:
@@ -364,6 +370,7 @@ class _Ready(NamedTuple):
     program: Any
     carried: dict[str, Any]  # specs
     layout: _Layout
+    values: int  # in its arguments
 
 
 def _begin(specs: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

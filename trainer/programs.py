@@ -52,6 +52,7 @@ class Programs:
         stop: a bool variable: True ends a running call before its next step.
         choices: verb -> the `Choice` made for it.
         parts: of a training step: more than `accumulate` where a batch did not fit into memory.
+        divides: whether a batch that does not fit may be taken in more parts.
         guard: counts what was traced and compiled.
         computing: what layers compute in, and the loss scales.
     """
@@ -71,6 +72,7 @@ class Programs:
         self.stop = tf.Variable(False, trainable=False, name="stop")
         self.choices: dict[str, Choice] = {}
         self.parts = accumulate
+        self.divides = True
         self.guard = guard.Guard(jit.programs, jit.strict, self.warn)
         self.computing = Computing(task, precision, replicas.scope, self.warn)
         self._task = task
@@ -83,6 +85,7 @@ class Programs:
         self._rows: dict[str, int] = {}  # the most rows of a batch seen
         self._ahead: dict[str, int | None] = {}  # the steps that a choice was made for
         self._keys: dict[str, str] = {}  # verb -> fingerprint of its program
+        self._shapes: dict[str, list[dict[str, str]]] = {}  # what "auto" had XLA compile
         self._said: set[str] = set()
         self.trying = False
 
@@ -112,14 +115,11 @@ class Programs:
                 say(f"compiled as {SAID[new.mode]}: {new.reason}")
             self._ahead[verb], self.choices[verb], choice = steps, new, new
         auto = self._jit.mode(verb) == "auto"
-        if auto and choice.mode != "graph":
-            shapes = self.guard.shapes(verb, choice.mode, segment.args)
-            if len(shapes) > _SHAPES:
-                self.choices[verb] = choice = Choice("graph", guard.many_shapes(shapes))
-                self.warn(f"{verb} goes on as {SAID['graph']}: {choice.reason}")
         most = self._rows[verb] = max(segment.rows, self._rows.get(verb, 0))
         # The ragged end of an epoch is one step: not worth a program of its own under XLA.
         short = auto and segment.rows < most
+        if auto and not short and choice.mode != "graph":
+            choice = self._within_few_shapes(verb, choice, segment)
         mode = "graph" if short else choice.mode
         loop = self.compiled(verb, fetch, segment.rows, mode, instruments)
         graph = loop.trace(segment.args)
@@ -180,6 +180,8 @@ class Programs:
                 "choice": choice.entry(),
                 "rows": self._rows.get(verb, 0),
                 "ahead": self._ahead.get(verb),
+                "shapes": self._shapes.get(verb, []),
+                "key": self._keys.get(verb),
             }
             for verb, choice in self.choices.items()
         }
@@ -194,6 +196,9 @@ class Programs:
             if asked in ("auto", choice.mode):
                 self.choices[verb] = choice
                 self._rows[verb], self._ahead[verb] = entry["rows"], entry["ahead"]
+                self._shapes[verb] = list(entry.get("shapes", []))
+                if entry.get("key"):
+                    self._keys[verb] = entry["key"]
             else:
                 self.warn(
                     f"jit={asked!r}, and the checkpoint's run compiled {verb} as "
@@ -265,7 +270,7 @@ class Programs:
 
     def too_large(self, verb: str, rows: int) -> bool:
         """Told that a batch does not fit into memory; whether it is now taken in smaller parts."""
-        if verb != "train" or self.parts >= rows:
+        if verb != "train" or not self.divides or self.parts >= rows:
             return False
         if not self._task.divisible:
             self.warn(
@@ -341,6 +346,17 @@ class Programs:
             else:
                 self._keep(problem)
                 return choice
+
+    def _within_few_shapes(self, verb: str, choice: Choice, segment: Segment) -> Choice:
+        """The choice, or the graph once "auto" would have XLA compile too many shapes."""
+        shapes, now = self._shapes.setdefault(verb, []), guard.signature_of(segment.args)
+        if now not in shapes:
+            shapes.append(now)
+        if len(shapes) <= _SHAPES:
+            return choice
+        self.choices[verb] = Choice("graph", guard.many_shapes(shapes))
+        self.warn(f"{verb} goes on as {SAID['graph']}: {self.choices[verb].reason}")
+        return self.choices[verb]
 
     @contextmanager
     def _scratch(self) -> Iterator[None]:

@@ -9,6 +9,7 @@ import losses
 import optimizers
 from trainer import Jit, RecompileError, Task, Trainer, loop
 from trainer.compiling import cost, trial
+from trainer.compiling.choice import Choice
 
 
 class Large(layers.Layer):
@@ -57,6 +58,7 @@ def test_a_batch_that_does_not_fit_is_taken_in_parts(data, monkeypatch, jit):
     assert len(said) == 2
     assert "8 rows does not fit into memory: it is taken in 4 parts" in said[1]
     memory = large.programs.memory()
+    assert memory["choices"]["train"]["key"]  # under which a resumed run records parts
     resumed = _trainer(2, jit=jit)
     resumed.programs.load_memory(memory)
     assert resumed.programs.parts == 4
@@ -215,14 +217,21 @@ def test_under_xla_lengths_that_vary_are_counted():
     assert trainer.step == 2
 
 
-def test_auto_keeps_many_lengths_out_of_xla(monkeypatch):
-    from trainer.compiling import cost
-    from trainer.compiling.choice import Choice
-
+@pytest.fixture
+def looped(monkeypatch):
+    """ "auto" has XLA compile everything, to begin with."""
     monkeypatch.setattr(cost, "decide", lambda *_: Choice("loop", "for the test"))
-    said = []
+
+
+def _any_length(said):
     trainer = Trainer(Total(), loss="mse", optimizer=optimizers.SGD(1e-3))
-    monkeypatch.setattr(trainer.programs, "warn", said.append)
+    trainer.programs.warn = said.append
+    return trainer
+
+
+def test_auto_keeps_many_lengths_out_of_xla(looped):
+    said = []
+    trainer = _any_length(said)
     trainer.fit(_lengths(*range(3, 11)), verbose=0)
     assert len(said) == 1
     assert (
@@ -231,6 +240,57 @@ def test_auto_keeps_many_lengths_out_of_xla(monkeypatch):
     )
     modes = [p.mode for p in trainer.programs.guard.programs]
     assert modes.count("loop") == 4
+
+
+def test_a_resumed_run_leaves_xla_where_the_run_would_have(looped):
+    """Three lengths before it was stopped, two after: the last is a graph, as without a stop."""
+    whole, first, second = (_any_length([]) for _ in range(3))
+    whole.fit(_lengths(3, 4, 5, 6, 7), verbose=0)
+    first.fit(_lengths(3, 4, 5), verbose=0)
+    assert first.programs.choices["train"].mode == "loop"
+    second.programs.load_memory(first.programs.memory())
+    assert second.programs.memory() == first.programs.memory()
+    second.fit(_lengths(6, 7), verbose=0)
+    modes = [[p.mode for p in t.programs.guard.programs] for t in (whole, second)]
+    assert modes[0][-1] == modes[1][-1] == "graph"
+    assert modes[1].count("loop") == 1
+
+
+def test_data_of_many_sizes_are_told_from_batches_of_many_shapes(looped):
+    said = []
+    trainer = _any_length(said)
+    for rows in range(8, 56, 8):
+        trainer.evaluate(np.ones((rows, 3), "f"), np.ones((rows, 1), "f"), batch_size=8, verbose=0)
+    assert len(said) == 1
+    assert "evaluate goes on as a TensorFlow graph: its data come in 5 sizes" in said[0]
+    assert "pad" not in said[0] and "give data of one size" in said[0]
+
+
+class Bounded(Total):
+    """Has room for ten values at once."""
+
+    def __call__(self, x):
+        x = tf.ensure_shape(tf.numpy_function(self.hold, [x], tf.float32), [None, None])
+        return super().__call__(x)
+
+    @staticmethod
+    def hold(x):
+        if x.size > 10:
+            raise MemoryError("no room")
+        return x
+
+
+def test_a_longer_batch_that_does_not_fit_is_taken_in_parts_on_a_shared_graph(monkeypatch):
+    """Lengths 3 to 6 share graphs that ran before; 9 is the first that is too long."""
+    said = []
+    trainer = Trainer(Bounded(), loss="mse", optimizer=optimizers.SGD(1e-3), jit=False)
+    monkeypatch.setattr(trainer.programs, "warn", said.append)
+    trainer.fit(_lengths(3, 4, 5, 4, 9), verbose=0)
+    plain = Trainer(Total(), loss="mse", optimizer=optimizers.SGD(1e-3), jit=False)
+    plain.fit(_lengths(3, 4, 5, 4, 9), verbose=0)
+    assert trainer.programs.parts == 2 and len(said) == 1
+    assert trainer.step == 5
+    np.testing.assert_allclose(trainer.task.model.w, plain.task.model.w, rtol=1e-6)
 
 
 class Sliced(Task):

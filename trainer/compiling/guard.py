@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -98,12 +99,6 @@ class Guard:
             raise RecompileError(message)
         self._warn(message)
 
-    def shapes(self, verb: str, mode: str, args: Any) -> list[dict[str, str]]:
-        """The signatures that a function was compiled for in a mode, and that of `args` at last."""
-        known = [p.signature for p in self.programs if (p.verb, p.mode) == (verb, mode)]
-        now = signature_of(args)
-        return known if now in known else [*known, now]
-
     def table(self) -> str:
         """Every program in a line."""
         lines = [
@@ -129,10 +124,20 @@ def signature_of(args: Any) -> dict[str, str]:
 def many_shapes(shapes: Sequence[dict[str, str]]) -> str:
     """Why shapes that differ so often stay out of XLA."""
     told = "; ".join(sorted({", ".join(signature.values()) for signature in shapes}))
+    if len({tuple(map(_but_first, signature.values())) for signature in shapes}) == 1:
+        return (
+            f"its data come in {len(shapes)} sizes and maybe more ({told}), each of which XLA "
+            "would compile anew; give data of one size, or ask for XLA by Jit({...: 'step'})"
+        )
     return (
         f"its batches come in {len(shapes)} shapes and maybe more ({told}), each of which XLA "
         "would compile anew; pad them to a few lengths to have XLA"
     )
+
+
+def _but_first(shape: str) -> str:
+    """A shape without its first axis, along which lie examples or steps."""
+    return re.sub(r"\[\d+", "[", shape)
 
 
 def difference(before: Sequence[Program], new: Program) -> str:

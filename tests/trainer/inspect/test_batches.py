@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import layers as L
 from trainer import Trainer, inspect
+from trainer.compiling import record
 from trainer.inspect.batches import BatchRange, GradientNoise
 
 RNG = np.random.default_rng(0)
@@ -56,6 +58,34 @@ def test_speeds_of_sizes(tmp_path):
     found.plot(tmp_path / "sizes.png")
     with pytest.raises(ValueError, match="smallest=128"):
         inspect.batch_size_range(made, X, Y, smallest=128)
+
+
+class Roomy(L.Layer):
+    """Has room for 32 rows."""
+
+    def build(self, shape):
+        self.w = self.add_weight("w", (shape[-1], 1))
+
+    def call(self, x, training=False):
+        return tf.ensure_shape(tf.numpy_function(self.hold, [x], tf.float32), x.shape) @ self.w
+
+    @staticmethod
+    def hold(x):
+        if len(x) > 32:
+            raise MemoryError("no room")
+        return x
+
+
+def test_the_size_that_does_not_fit_is_told(monkeypatch):
+    """It is not halved behind the scenes, and nothing is recorded of it for the user's runs."""
+    recorded = []
+    monkeypatch.setattr(record, "remember_parts", lambda *given: recorded.append(given))
+    made = Trainer(L.Sequential([Roomy()]), loss="mse", optimizer="sgd", jit=False)
+    made.prepare(X, Y).close()
+    found = inspect.batch_size_range(made, X, Y, smallest=16, seconds=0.02)
+    assert (found.sizes, found.failed) == ([16, 32], 64)
+    assert recorded == []
+    assert made.programs.divides
 
 
 def test_the_smallest_that_is_nearly_as_fast():
