@@ -88,6 +88,8 @@ def make_run():
         run = FakeRun(
             chief=True,
             names=names,
+            step_names=[name for name in names if not name.startswith("val_")],
+            variables={},
             monitored={"accuracy": "max"},
             start_step=0,
             step=0,

@@ -7,7 +7,7 @@ import pytest
 
 import layers
 import optimizers
-from trainer import Every, Trainer
+from trainer import Every, Trainer, state
 from trainer.callbacks import Callback, Callbacks, Control
 from trainer.callbacks.base import Run
 
@@ -55,6 +55,7 @@ def test_runs_and_reports_tell_the_truth(jit, data):
     for run, epoch in ((first, 0), (second, 2)):
         assert run.pop("task") is trainer.task
         assert run.pop("optimizers") == {"optimizer": trainer.task.optimizer}
+        assert run.pop("variables") == state.variables(trainer.task)
         assert run.pop("graph").as_graph_def().node
         assert (run.pop("epoch"), run.pop("rows")) == (epoch, 8)
         assert run.pop("flops") == 2 * 8 * (2 * 3 * 4 + 3 * 4 * 2)
@@ -63,6 +64,7 @@ def test_runs_and_reports_tell_the_truth(jit, data):
     assert first == {
         "chief": True,
         "names": names,
+        "step_names": names,
         "monitored": {"mae": "min", "val_mae": "min"},
         "start_step": 0,
         "step": 0,
