@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from trainer import arguments
 from trainer.data.source import open_source
 from trainer.inspect import plots
 from trainer.inspect.data_checks import draw
@@ -37,7 +38,8 @@ class Comparison:
 
     Attributes:
         variables: names, as the first run has them.
-        losses: `[steps, 2]`, of each step of both.
+        losses: `[steps, 2]`, of each step of both; of a task that reports none called "loss", what
+            it reports first.
         differences: `[steps + 1, variables]`: the largest difference of any number of a variable,
             over the largest absolute one in the first run, or 0.1 where that is smaller; row 0 is
             before the first step.
@@ -126,9 +128,10 @@ def compare(
         tolerance: the relative difference at which they part.
 
     Raises:
-        ValueError: the variables of the two do not match.
-        TypeError: one is neither a trainer nor a compiled Keras model.
+        ValueError: the variables of the two do not match, or `steps` is below 1.
+        TypeError: one is neither a trainer nor a compiled Keras model, or `steps` is no number.
     """
+    arguments.whole("steps", steps, at_least=1)
     one, other = side_of(a), side_of(b)
     batches = _batches(x, y, sample_weight, batch_size, steps)
     first: list[tuple[float, list[np.ndarray]]] = []

@@ -15,7 +15,13 @@ from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.triggers import EachCall
 from trainer.data.convert import names_of
 from trainer.inspect.births import Birth, births
-from trainer.inspect.replay import Planned, all_finite, broken_columns, broken_variables
+from trainer.inspect.replay import (
+    Planned,
+    all_finite,
+    broken_columns,
+    broken_variables,
+    loss_column,
+)
 
 _TRAIL = 10  # steps before the bad one whose loss is told
 _TOLD = 5
@@ -123,7 +129,7 @@ class NaNPostMortem(Callback):
         else:
             last, values = report.step, [] if self._whole() else broken_variables(report.run.task)
         if not values or not self._kept:
-            self._trail = np.concatenate([self._trail, _loss(report.steps)])[-_TRAIL:]
+            self._trail = np.concatenate([self._trail, loss_column(report.steps)])[-_TRAIL:]
             return None
         self.found = self._examine(report, last, values)
         text = f"{self.found}\n(found in {time.perf_counter() - begun:.1f} s)"
@@ -140,7 +146,7 @@ class NaNPostMortem(Callback):
 
     def _examine(self, report: Report, last: int, values: list[str]) -> Finding:
         run, task = report.run, report.run.task
-        trail = np.concatenate([self._trail, _loss(report.steps)])
+        trail = np.concatenate([self._trail, loss_column(report.steps)])
         trail = trail[: len(self._trail) + last + 1 - int(report.steps["step"][0]) + 1]
         history = trail[-_TRAIL - 1 :]
         kept = self._last_whole(task, last)
@@ -216,12 +222,6 @@ def _some(names: Sequence[str]) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - _TOLD} more" if len(names) > _TOLD else ""
     return f"{', '.join(names[:_TOLD])}{more}"
-
-
-def _loss(steps: Any) -> np.ndarray:
-    """The column of the loss, or the first there is."""
-    name = "loss" if "loss" in steps else next(k for k in steps if k != "step")
-    return steps[name]
 
 
 def _first_breaking(planned: Planned, good: Any, last: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,3 +97,9 @@ def broken_columns(steps: Any) -> dict[str, int]:
         if bad.any():
             found[name] = int(np.argmax(bad))
     return found
+
+
+def loss_column(steps: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The loss of each step; what each reports first, where none is called so."""
+    name = next((k for k in ("loss", *steps) if k in steps and k != "step"), None)
+    return np.zeros(len(steps["step"])) if name is None else steps[name]

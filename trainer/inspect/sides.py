@@ -12,6 +12,7 @@ import tensorflow as tf
 from trainer import arguments, state
 from trainer.callbacks.base import Callback, Control, Report
 from trainer.callbacks.triggers import Every
+from trainer.inspect.replay import loss_column
 from trainer.supervised import unpack
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class _Ours:
             when = Every(steps=1)
 
             def __call__(self, report: Report) -> Control | None:
-                saw(float(report.steps["loss"][-1]))
+                saw(float(loss_column(report.steps)[-1]))
                 return None
 
         steps = self._trial.step + len(batches)

@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import layers as L
 import optimizers
-from trainer import Trainer, inspect, state
+from trainer import Task, Trainer, inspect, state
 from trainer.inspect.compare import Comparison
 
 RNG = np.random.default_rng(0)
@@ -79,6 +80,33 @@ def test_what_cannot_be_compared_is_refused():
         inspect.compare(ours(), ours(units=4), X, Y, steps=1)
     with pytest.raises(TypeError, match=r"after model\.compile"):
         inspect.compare(ours(), keras.Sequential([K.Dense(1)]), X, Y)
+    with pytest.raises(ValueError, match="steps=0; it must be a whole number from 1 on"):
+        inspect.compare(ours(), ours(), X, Y, steps=0)
+
+
+def test_a_task_without_a_value_called_loss():
+    """Two optimizers and two losses of other names: each variable is held against its twin."""
+
+    class Two(Task):
+        def __init__(self, rate):
+            super().__init__()
+            self.a, self.b = L.Dense(1), L.Dense(1)
+            self.optimizers = [optimizers.SGD(0.1), optimizers.SGD(rate)]
+
+        def step(self, batch, ctx):
+            found = {}
+            for name, model, optimizer in zip("ab", (self.a, self.b), self.optimizers, strict=True):
+
+                def loss_fn(x, model=model):
+                    return tf.square(model(x) - 1.0)[:, 0]
+
+                own = model.trainable_variables
+                found[f"{name}_error"] = ctx.minimize(loss_fn, batch, optimizer, own)
+            return found
+
+    found = inspect.compare(Trainer(Two(0.1)), Trainer(Two(0.2)), X, steps=3, batch_size=8)
+    assert found.parting.step == 1 and found.parting.variable.startswith("b/")
+    np.testing.assert_allclose(found.losses[:, 0], found.losses[:, 1])  # of a_error
 
 
 def test_nan_in_one_alone_parts_them():
