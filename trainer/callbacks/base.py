@@ -253,6 +253,13 @@ class Callback:
         """
         return nullcontext()
 
+    def rehearse(self, step: int) -> None:
+        """Called on the copy that a dry run makes, before anything else.
+
+        It is called at every boundary and its instruments read every step; what it would do at a
+        later step only, it must do at this one.
+        """
+
     def on_train_end(self, report: Report) -> None:
         """Called once per fit, after the last step, also when fit ends by an error or Ctrl-C."""
 

@@ -31,6 +31,10 @@ class Profiler(Callback):
         steps: how many steps to trace; each must fit in memory with its trace, so tens rather than
             thousands.
 
+    Raises:
+        ValueError: an argument is no whole number from 1 on; when the window begins, within a
+            `CallbackError` unless it begins the run: another trace is being taken.
+
     Attributes:
         traced: (first, last) step of the trace that was written; None before.
     """
@@ -76,6 +80,10 @@ class Profiler(Callback):
             self._start(report.step + 1)
         return None
 
+    def rehearse(self, step: int) -> None:
+        """Traces that step alone."""
+        self.first, self.steps = step, 1
+
     def on_train_end(self, report: Report) -> None:
         """Ends and writes a trace whose window the run did not get through."""
         self._end_mark()
@@ -88,7 +96,14 @@ class Profiler(Callback):
             self._mark = None
 
     def _start(self, step: int) -> None:
-        tf.profiler.experimental.start(self.log_dir)
+        try:
+            tf.profiler.experimental.start(self.log_dir)
+        except tf.errors.AlreadyExistsError:
+            raise ValueError(
+                f"Profiler(first={self.first}, steps={self.steps}): TensorFlow takes one trace at "
+                "a time, and one is being taken: by another Profiler whose window overlaps, or by "
+                "tf.profiler. Move first=, or leave one out."
+            ) from None
         self._from = step
 
     def _stop(self, step: int) -> None:

@@ -7,16 +7,19 @@ import itertools
 import pathlib
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
-from trainer.callbacks.triggers import EachCall
+from trainer.callbacks.keras_callback import KerasCallback
+from trainer.callbacks.runner import Callbacks
+from trainer.callbacks.triggers import EachCall, Moment
 from trainer.data.convert import to_arrays
 from trainer.data.split import is_stream, split
+from trainer.instruments.base import Instrument
 
 if TYPE_CHECKING:
     from trainer.trainer import Trainer
@@ -26,8 +29,10 @@ def dry_run(trainer: Trainer, given: Mapping[str, Any]) -> History:
     """Does once what `fit` with these arguments would do over and over.
 
     One step is trained and one batch validated; every callback is called at every point at which
-    `fit` calls it, a checkpoint is taken if the trainer takes any, and all that is written goes to
-    a temporary folder. Callbacks are copies, so those that were passed have seen nothing.
+    `fit` calls it, instruments read the step whenever they are due, a checkpoint is taken if the
+    trainer takes any, and all that is written goes to a temporary folder. Callbacks are copies, so
+    those that were passed have seen nothing. Keras's are looked at and not called: what they would
+    touch is not known.
 
     Args:
         trainer: is afterwards as it was before.
@@ -42,6 +47,8 @@ def dry_run(trainer: Trainer, given: Mapping[str, Any]) -> History:
             "makes it."
         )
     begun = time.perf_counter()
+    wanted = list(Callbacks(given["callbacks"]))
+    own = [c for c in wanted if not isinstance(c, KerasCallback)]
     arguments = {**given, "epochs": None, "verbose": 0, "validation_split": 0.0}
     if given["validation_split"]:
         whole = (given["x"], given["y"], given["sample_weight"])
@@ -52,7 +59,7 @@ def dry_run(trainer: Trainer, given: Mapping[str, Any]) -> History:
     arguments["validation_data"] = _first_batch(arguments["validation_data"], rows)
     with tempfile.TemporaryDirectory(prefix="dry_run_") as name:
         folder = pathlib.Path(name)
-        arguments["callbacks"] = _rehearsing(given["callbacks"], folder)
+        arguments["callbacks"] = _rehearsing(own, folder, trainer.step + 1)
         with trainer.scratch(folder=folder / "checkpoints") as trial:
             history = trial.fit(**{**arguments, "steps": trial.step + 1})
         files = [path for path in folder.rglob("*") if path.is_file()]
@@ -61,18 +68,58 @@ def dry_run(trainer: Trainer, given: Mapping[str, Any]) -> History:
         did = ["1 step trained"]
         did += ["1 batch validated"] if arguments["validation_data"] is not None else []
         did += [f"{type(c).__name__} called" for c in arguments["callbacks"]]
+        did += [
+            f"{type(c.callback).__name__} (Keras's) not called"
+            for c in wanted
+            if isinstance(c, KerasCallback)
+        ]
         did += [f"{len(files)} files written and removed ({size / 1e6:.1f} MB)"] if files else []
         print(f"dry run: {', '.join(did)}; {time.perf_counter() - begun:.1f} s", flush=True)
     return history
 
 
-def _rehearsing(callbacks: Any, folder: pathlib.Path) -> list[Any]:
-    """Copies that are called at every boundary and write into the folder."""
-    given = [callbacks] if isinstance(callbacks, Callback) else list(callbacks or ())
+class _Due:
+    """In place of an instrument's trigger: due at every step, and equal to the one it stands for.
+
+    So the instrument is equal to the one that its callback looks for in a report.
+    """
+
+    def __init__(self, original: Any) -> None:
+        self.original = original
+
+    def next(self, moment: Moment) -> int:
+        return moment.step + 1
+
+    def due(self, moment: Moment) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.original == (other.original if isinstance(other, _Due) else other))
+
+    def __hash__(self) -> int:
+        return hash(self.original)
+
+
+def _at_once(instrument: Instrument) -> Instrument:
+    twin = copy.copy(instrument)
+    object.__setattr__(twin, "when", _Due(instrument.when))
+    return twin
+
+
+def _reading(cls: type[Callback]) -> type[Callback]:
+    """The class, with instruments that are due at every step."""
+
+    def instruments(self: Any) -> list[Instrument]:
+        return [_at_once(instrument) for instrument in super(made, self).instruments]
+
+    made: Any = type(cls.__name__, (cls,), {"instruments": property(instruments)})
+    return made
+
+
+def _rehearsing(callbacks: Sequence[Callback], folder: pathlib.Path, step: int) -> list[Callback]:
+    """Copies that are called at every boundary, for that step, and write into the folder."""
     copies = []
-    for i, callback in enumerate(given):
-        if not isinstance(callback, Callback):  # Keras's: what it would touch is not known
-            continue
+    for i, callback in enumerate(callbacks):
         twin = copy.copy(callback)
         for name, value in vars(callback).items():
             if isinstance(value, (list, dict, set)):
@@ -81,7 +128,10 @@ def _rehearsing(callbacks: Any, folder: pathlib.Path) -> list[Any]:
             path = getattr(callback, name)
             if path is not None:
                 setattr(twin, name, type(path)(folder / str(i) / pathlib.PurePath(path).name))
+        if callback.instruments:
+            twin.__class__ = _reading(type(callback))
         twin.when = EachCall()
+        twin.rehearse(step)
         copies.append(twin)
     return copies
 

@@ -44,7 +44,7 @@ class Gauges:
             TypeError: its trigger cannot be foretold.
         """
         for instrument in self._kept:
-            when = instrument.when
+            when = getattr(instrument.when, "original", instrument.when)  # of one that is rehearsed
             if isinstance(when, Validated):
                 raise TypeError(
                     f"{instrument}: an instrument reads a step while it runs, so it cannot be due "

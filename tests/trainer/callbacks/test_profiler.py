@@ -5,7 +5,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 import layers
 from trainer import At, Trainer
-from trainer.callbacks import LambdaCallback, Profiler
+from trainer.callbacks import CallbackError, LambdaCallback, Profiler
 
 
 def events(path):
@@ -42,6 +42,14 @@ def test_holds_the_operations_of_each_step_and_marks_the_calls(data, tmp_path, j
     products = [n for n, _ in found if ("MatMul" in n or "dot" in n) and "end: " not in n]
     times = {name: products.count(name) for name in products if "Read" not in name}
     assert times and all(n % 6 == 0 for n in times.values()), times
+
+
+def test_two_windows_that_overlap_are_refused_and_the_first_is_written(data, tmp_path):
+    first, second = Profiler(tmp_path / "a", 3, 4), Profiler(tmp_path / "b", 5, 4)
+    trainer = Trainer(layers.Dense(2), loss="mse", optimizer="sgd", jit=False)
+    with pytest.raises(CallbackError, match=r"first=5, steps=4\).*another Profiler whose window"):
+        trainer.fit(*data, batch_size=8, epochs=3, verbose=0, callbacks=[first, second])
+    assert first.traced == (3, 4) and second.traced is None and trainer.step == 4
 
 
 @pytest.mark.parametrize("options", [{"first": 0}, {"steps": 0}, {"first": 1.5}])

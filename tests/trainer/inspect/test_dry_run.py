@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,6 +13,7 @@ import layers as L
 import optimizers
 from trainer import Callback, Every, Trainer, callbacks, state
 from trainer.inspect import NaNPostMortem
+from trainer.instruments import Norms
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
 Y = X[:, :1]
@@ -103,6 +105,59 @@ def test_what_would_fail_fails_at_once(tmp_path):
     with pytest.raises(TypeError, match="used up"):
         trainer.fit(iter([(X, Y)]), dry_run=True)
     assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("thing", "message"),
+    [
+        (callbacks.CSVLogger, "is the class CSVLogger"),
+        (print, "plain function"),
+        (keras.callbacks.ProgbarLogger(), "ProgbarLogger is a Keras callback with"),
+    ],
+)
+def test_what_fit_refuses_is_refused(thing, message, tmp_path):
+    with pytest.raises(TypeError, match=message):
+        make(tmp_path).fit(X, Y, callbacks=[thing], dry_run=True)
+
+
+def test_instruments_and_traces_of_later_steps_come_at_this_one(tmp_path, capsys):
+    said = []
+
+    class Reads(Callback):
+        """Finds what it has asked for by its own instrument."""
+
+        when = Every(steps=1000)
+
+        def __init__(self, at):
+            self.norms = Norms(at)
+
+        @property
+        def instruments(self):
+            return [self.norms]
+
+        def __call__(self, report):
+            said.append(report.readings[self.norms].steps.tolist())
+
+    class Traces(callbacks.Profiler):
+        def on_train_end(self, report):
+            super().on_train_end(report)
+            said.append(self.traced)
+
+    class OfKeras(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise AssertionError("what it touches would be touched")
+
+    used = [Reads(Every(steps=500)), Reads(Every(epochs=3)), Traces(tmp_path / "t"), OfKeras()]
+    trainer = make(tmp_path)
+    trainer.fit(X, Y, batch_size=8, steps=2, verbose=0)
+    kept = files(tmp_path)
+    trainer.fit(X, Y, batch_size=8, steps=900, callbacks=used, dry_run=True)
+    assert said == [[3], [3], (3, 3)] and used[2].traced is None
+    assert files(tmp_path) == kept
+    assert "Traces called, OfKeras (Keras's) not called, " in capsys.readouterr().out
+    with pytest.raises(ValueError, match="does not tell how long an epoch is"):  # as fit does
+        endless = {"x": lambda: iter([(X, Y)] * 9), "steps": 5}
+        trainer.fit(**endless, callbacks=[Reads(Every(epochs=1))], dry_run=True)
 
 
 def test_whoever_writes_says_where():
