@@ -17,6 +17,10 @@ class ThresholdStop(Callback):
         threshold: the value that is good enough: at least it, or at most it, by the direction.
         mode: "min" or "max", where the better values are; "auto" asks the metric, then the name.
         when: the trigger; the end of every epoch when not given.
+
+    Raises:
+        ValueError: `mode` is none of these, or nothing says which way is better.
+        TypeError: `threshold` is no number.
     """
 
     def __init__(
@@ -24,6 +28,10 @@ class ThresholdStop(Callback):
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"ThresholdStop(mode={mode!r}): mode must be one of {MODES}.")
+        if isinstance(threshold, (bool, str)) or not hasattr(threshold, "__float__"):
+            raise TypeError(
+                f"ThresholdStop(threshold={threshold!r}): it must be a number, such as 0.95."
+            )
         self.monitor, self.threshold, self.mode = monitor, float(threshold), mode
         self.when = when or Every(epochs=1)
         self._way = "min"

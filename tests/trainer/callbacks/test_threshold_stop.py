@@ -27,3 +27,6 @@ def test_stops_where_the_threshold_is_reached(fit, make_run, monitor, threshold,
 def test_refuses():
     with pytest.raises(ValueError, match="mode='up'"):
         ThresholdStop("loss", 1, mode="up")
+    for wrong in ("0.1", True, None):
+        with pytest.raises(TypeError, match=f"threshold={wrong!r}.*must be a number"):
+            ThresholdStop("loss", wrong)

@@ -79,6 +79,7 @@ class TensorBoard(Callback):
     Raises:
         OSError: from the thread (disk full, folder deleted), at the next call within fit.
         ValueError: an argument is out of range, or there is no such variable.
+        TypeError: `embeddings` is no dict.
     """
 
     writes_to = ("log_dir",)
@@ -99,7 +100,7 @@ class TensorBoard(Callback):
         self.every = _checked_update_freq(update_freq)
         self.write_graph = write_graph
         self.hparams = _checked_hparams(hparams)
-        self.embeddings = dict(embeddings or {})
+        self.embeddings = _checked_embeddings(embeddings)
         self.layout = LAYOUT if layout is None else layout
         when = _histogram_trigger(histogram_freq)
         self._instruments = () if when is None else (Histograms(when), Norms(when))
@@ -312,6 +313,15 @@ def _embedded(run: Run, embeddings: Mapping[str, Sequence[str] | None]) -> dict[
                 f"{known[path].shape[0]} rows of {path!r}."
             )
     return {path: known[path].numpy() for path in embeddings}
+
+
+def _checked_embeddings(embeddings: Any) -> dict[str, Sequence[str] | None]:
+    if embeddings is not None and not isinstance(embeddings, Mapping):
+        raise TypeError(
+            f"TensorBoard(embeddings={embeddings!r}): it is a dict from a variable's path in the "
+            'model to a label for each of its rows, or None: {"layers/0/embeddings": None}.'
+        )
+    return dict(embeddings or {})
 
 
 def _histogram_trigger(freq: Any) -> Trigger | None:

@@ -224,3 +224,5 @@ def test_refuses_what_it_cannot_draw(data, tmp_path):
         board = TensorBoard(tmp_path, embeddings=embeddings)
         with pytest.raises(ValueError, match=words):
             trainer.fit(*data, verbose=0, callbacks=[board])
+    with pytest.raises(TypeError, match=r"embeddings=\['a'\]\): it is a dict"):
+        TensorBoard(tmp_path, embeddings=["a"])
