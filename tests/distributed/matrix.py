@@ -1,30 +1,20 @@
 """Each workload over 1, 2, 4 devices and 2 processes, in every way: as one device trains it.
 
-    python -m tests.distributed.matrix                                # all that go together
-    python -m tests.distributed.matrix --where=2 --mode=graph --first=0 --count=36  # a piece
-
 Every case trains 100 steps, every fourth of them on the ragged end of an epoch, and is compared
 with one device in the same mode: all weights, slots, averages and statistics. `pairs` chooses a few
-cases in which any two choices meet, for the tests.
+cases in which any two choices meet, for the tests; `python -m benchmarks.exactness` trains all.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
-import pathlib
-import sys
-import tempfile
-import time
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 import layers
 from tests.distributed import worker, workloads
-from tests.distributed.workloads import distance
 from trainer import LossScale, Precision
 
 REPLICAS = {"1": 1, "2": 2, "4": 4, "workers": 2}
@@ -129,39 +119,11 @@ def _alone(case, parts):
     return train(case, None, parts)
 
 
-def main():
-    """Trains the cases asked for; the exit code is the number of those that differ."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--where", default=",".join(REPLICAS), help="of " + ", ".join(REPLICAS))
-    parser.add_argument("--mode", default=",".join(MODES), help="of " + ", ".join(MODES))
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    parser.add_argument("--count", type=int, default=None, help="how many; all that follow")
-    given = parser.parse_args()
-
+def four_devices():
+    """Makes four logical devices of the processor; before TensorFlow has started."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     devices = [tf.config.LogicalDeviceConfiguration()] * 4
     tf.config.set_logical_device_configuration(cpu, devices)
-    where, modes = given.where.split(","), given.mode.split(",")
-    cases = [case for case in everything() if case.where in where and case.mode in modes]
-    cases = cases[given.first :][: given.count]
-    begun, bad, furthest = time.monotonic(), 0, {}
-    with tempfile.TemporaryDirectory() as folder:
-        place = pathlib.Path(folder)
-        if remote := [case for case in cases if case.where == "workers"]:
-            of_workers(remote, place)
-        for case in cases:
-            if case.where == "workers":
-                found = dict(np.load(place / f"{case.name}-0.npz"))
-            else:
-                found, _ = train(case, mirrored(REPLICAS[case.where]))
-            far = float(distance(found, alone(case)[0]))
-            bad += far > case.close
-            furthest[case.close] = max(far, furthest.get(case.close, 0.0))
-            print(f"{case.name}: {far:.1e}{' DIFFERS' if far > case.close else ''}", flush=True)
-    for close, far in furthest.items():
-        print(f"at most {close:g} is rounding: {far:.1e} at most was seen")
-    print(f"{len(cases)} cases, {bad} differ, {time.monotonic() - begun:.0f} s")
-    return bad
 
 
 def mirrored(count):
@@ -174,11 +136,7 @@ def mirrored(count):
     return tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
 
 
-def of_workers(cases, folder):
-    """Two processes train the cases, and each leaves a file for each of them."""
+def of_workers(cases, folder, seconds=240):
+    """Two processes train the cases within so long, and each leaves a file for each of them."""
     (folder / "cases.txt").write_text("\n".join(case.name for case in cases))
-    worker.run("cases", folder)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    worker.run("cases", folder, seconds)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.distributed import matrix
+from tests.distributed.workloads import distance
 
 CASES = matrix.pairs(matrix.everything())
 
@@ -14,7 +15,7 @@ CASES = matrix.pairs(matrix.everything())
 def test_replicas_train_as_one_device_does(case, mirrored):
     found, steps = matrix.train(case, mirrored(matrix.REPLICAS[case.where]))
     want, wanted = matrix.alone(case)
-    assert matrix.distance(found, want) <= case.close
+    assert distance(found, want) <= case.close
     assert steps.keys() == wanted.keys()
     if case.precision != "float16":  # where sums of other rows are rounded
         for key in steps:

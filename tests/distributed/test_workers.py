@@ -5,6 +5,7 @@ import pytest
 
 from tests.distributed import matrix
 from tests.distributed.test_replicas import CASES
+from tests.distributed.workloads import distance
 
 HERE = [case for case in CASES if case.where == "workers"]
 
@@ -23,10 +24,10 @@ def _of_both(folder, name):
 @pytest.mark.parametrize("case", HERE, ids=lambda c: c.name)
 def test_workers_train_as_one_device_does(case, trained):
     first, second = _of_both(trained, case.name)
-    assert matrix.distance(first, second) == 0.0
-    assert matrix.distance(first, matrix.alone(case)[0]) <= case.close
+    assert distance(first, second) == 0.0
+    assert distance(first, matrix.alone(case)[0]) <= case.close
 
 
 def test_workers_that_read_only_their_rows_train_alike(trained):
     for found in _of_both(trained, "rows"):
-        assert matrix.distance(found, _of_both(trained, "whole")[0]) == 0.0
+        assert distance(found, _of_both(trained, "whole")[0]) == 0.0
