@@ -33,7 +33,8 @@ _FREE = {
     "Reshape",
 }
 _FREE |= {"ReadVariableOp", "Pack", "StridedSlice", "Size", "ExpandDims", "Squeeze"}
-_CONVOLUTIONS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "MaxPool", "AvgPool")
+_CONVOLUTIONS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
+_SLOW_IN_LOOPS = (*_CONVOLUTIONS, "MaxPool", "AvgPool")
 _HOST_ONLY = ("PyFunc", "EagerPyFunc", "DecodeJpeg", "StringJoin", "StringSplit", "AsString")
 _MATRIX_PRODUCTS = {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
 
@@ -98,12 +99,14 @@ def cost_of(graph: tf.Graph) -> Cost:
         if op.type in _FREE:
             continue
         operations += 1
-        convolutions += op.type.startswith(_CONVOLUTIONS)
+        convolutions += op.type.startswith(_SLOW_IN_LOOPS)
         loops += op.type in ("While", "StatelessWhile")
         if op.type.startswith(_HOST_ONLY):
             host_only.add(op.type)
         if op.type in _MATRIX_PRODUCTS:
             flops += _product_flops(op)
+        elif op.type.startswith(_CONVOLUTIONS):
+            flops += _convolution_flops(op)
     return Cost(operations, flops, convolutions, loops, tuple(sorted(host_only)))
 
 
@@ -150,3 +153,17 @@ def _product_flops(op: tf.Operation) -> float:
     transposed = op.node_def.attr["transpose_a" if op.type == "MatMul" else "adj_x"].b
     summed = first[-2] if transposed else first[-1]
     return 2.0 * out.num_elements() * summed
+
+
+def _convolution_flops(op: tf.Operation) -> float:
+    """2 x outputs x what each is summed from; the two of the backward pass cost the same."""
+    if "BackpropFilter" in op.type:
+        kernel, out = op.outputs[0].shape, op.inputs[2].shape
+    elif "BackpropInput" in op.type:
+        kernel, out = op.inputs[1].shape, op.inputs[2].shape
+    else:
+        kernel, out = op.inputs[1].shape, op.outputs[0].shape
+    if not kernel.is_fully_defined() or not out.is_fully_defined():
+        return 0.0
+    summed = kernel[:2] if op.type.startswith("Depthwise") else kernel[:-1]
+    return 2.0 * out.num_elements() * summed.num_elements()

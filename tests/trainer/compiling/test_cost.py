@@ -22,6 +22,32 @@ def test_products_are_counted():
     assert cost.cost_of(batched).flops == pytest.approx(2 * 3 * 4 * 5 * 6)
 
 
+@pytest.mark.parametrize(
+    ("convolve", "x", "kernel", "expected"),
+    [
+        (tf.nn.conv2d, [2, 8, 8, 3], [3, 3, 3, 4], 2 * (2 * 8 * 8 * 4) * (3 * 3 * 3)),
+        (tf.nn.conv2d, [2, 8, 8, 6], [3, 3, 3, 4], 2 * (2 * 8 * 8 * 4) * (3 * 3 * 3)),  # 2 groups
+        (tf.nn.depthwise_conv2d, [2, 8, 8, 3], [3, 3, 3, 2], 2 * (2 * 8 * 8 * 6) * (3 * 3)),
+        (tf.nn.conv3d, [2, 4, 4, 4, 3], [3, 3, 3, 3, 5], 2 * (2 * 4**3 * 5) * (27 * 3)),
+    ],
+)
+def test_convolutions_are_counted_forward_and_backward(convolve, x, kernel, expected):
+    """2 x outputs x what each is summed from, three times: the output, and both gradients."""
+    strides = [1] * len(x)
+
+    def forward(x, k):
+        return convolve(x, k, strides, "SAME")
+
+    def both(x, k):
+        with tf.GradientTape() as tape:
+            tape.watch([x, k])
+            y = forward(x, k)
+        return tape.gradient(y, [x, k])
+
+    assert cost.cost_of(_graph(forward, x, kernel)).flops == expected
+    assert cost.cost_of(_graph(both, x, kernel)).flops == 3 * expected
+
+
 def test_called_functions_are_counted():
     @tf.function(autograph=False)
     def inner(x):
