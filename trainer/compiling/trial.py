@@ -14,6 +14,8 @@ from trainer.compiling.refused import RefusedError, why
 
 _ROUND_SECONDS = 0.1  # of one turn of the plain graph
 _LEAST_ROUNDS, _MOST_ROUNDS = 5, 60
+_FEWEST = 3  # rounds whose spread says anything; made beyond the budget too, where they are short
+_LONG_ROUND = 0.5  # seconds
 _CLEAR = 3.0  # a difference counts from so many standard errors on,
 _SLIGHT = 0.01  # and from this share of the time on
 _EQUAL = 0.02  # what differs by less is not looked at any longer
@@ -138,7 +140,8 @@ class _Race:
 
     def over(self, rounds: int) -> bool:
         """Whether more rounds would change nothing, or would exceed the budget."""
-        if rounds and self._spent() + self._longest > self._budget:
+        needed = rounds >= _FEWEST or self._longest > _LONG_ROUND
+        if rounds and needed and self._spent() + self._longest > self._budget:
             return True
         if rounds < _LEAST_ROUNDS:
             return False
@@ -154,8 +157,10 @@ class _Race:
 
     def choice(self) -> Choice:
         """XLA if it wins clearly; of its two ways the step, which hears a signal, if they tie."""
-        best, timed = "graph", any(self._seconds.values())
-        if timed:
+        best, rounds = "graph", min(map(len, self._seconds.values()))
+        if len(self.runs) > 1 and rounds < _FEWEST:
+            self._short = True  # nothing is known of the noise
+        else:
             for mode in ("step", "loop"):
                 if mode in self.runs and self._wins(mode, best):
                     best = mode

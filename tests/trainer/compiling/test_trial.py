@@ -89,6 +89,26 @@ def test_the_budget_holds(budget, monkeypatch):
     assert {0.5: 2, 3.0: 1, 6.0: 0, 50.0: 0}[budget] == len(left_out)
 
 
+def test_a_wrong_forecast_costs_one_compilation_and_three_rounds(monkeypatch):
+    """It was to take a second and takes thirty: the win is found all the same, and no more tried."""
+    seconds = {"graph": 1e-2, "step": 0.5e-2, "loop": 0.1e-2}
+    machine = Machine(monkeypatch, seconds, first=30.0)
+    machine.calls["graph"] = 1  # compiled before
+    choice = machine.measure(budget=lambda step_seconds: 18.0, compile_seconds=1.0)
+    assert (choice.mode, choice.settled) == ("step", False)
+    assert machine.calls["loop"] == 0 and "not tried" in choice.trials[2].note
+    assert 30.0 < choice.seconds < 31.5
+
+
+def test_one_long_round_beyond_the_budget_decides_nothing(monkeypatch):
+    """Steps of a second: a single pair says nothing of the noise."""
+    machine = Machine(monkeypatch, {"graph": 1.0, "step": 0.5}, first=30.0)
+    machine.calls["graph"] = 1
+    choice = machine.measure(budget=lambda step_seconds: 18.0, compile_seconds=1.0)
+    assert (choice.mode, choice.settled) == ("graph", False)
+    assert choice.trials[1].ratio == pytest.approx(0.5)
+
+
 def test_the_loop_is_not_compiled_where_the_step_has_lost(monkeypatch):
     machine = Machine(monkeypatch, {"graph": 1e-2, "step": 5e-2, "loop": 5e-2})
     choice = machine.measure()
