@@ -171,7 +171,7 @@ def test_every_way_of_compiling_trains_the_same(name, portable_noise):
 def test_half_precision_trains_in_every_way(name, precision, jit, portable_noise):
     """The first loss is float32's up to rounding; all are finite; every model moves.
 
-    That they go on to the same quality is for `python -m benchmarks --precision` to show.
+    That they go on as Keras's do is for tests/parity/test_precision.py to show.
     """
     workload, data, start = job(name)
     exact, _ = train(workload, data, start, False)

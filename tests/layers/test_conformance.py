@@ -69,6 +69,16 @@ class Float32(Bad):
         return tf.cast(x, tf.float32) * self.scale
 
 
+class WrongInHalf(Bad):
+    """Loses part of its gradient below float32, with the right outputs."""
+
+    def call(self, x, training=False):
+        scale = self.cast(self.scale)
+        if scale.dtype != tf.float32:
+            scale = (scale + tf.stop_gradient(scale)) / 2
+        return x * scale
+
+
 class Moves(Bad):
     def call(self, x, training=False):
         self.scale.assign(self.scale * 0.9)
@@ -93,6 +103,7 @@ class Shares(Bad):
 
 @pytest.mark.parametrize("kind, caught", [
     (Bad, ""), (WrongGradient, "gradients"), (Unused, "gradients"), (Float32, "half_precision"),
+    (WrongInHalf, "half_precision"),
     (Moves, "training_and_inference"), (Mixes, "training_and_inference"),
     (FixedBatch, "modes_agree"), (Draws, "modes_agree"), (Shares, "copies_and_texts"),
 ])  # fmt: skip
