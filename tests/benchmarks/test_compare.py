@@ -111,6 +111,45 @@ def test_the_command_names_what_got_slower_in_a_custom_workload(tmp_path, capsys
     assert "w, ours, everything on: speed / hand -16.7%" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("names", "reference", "worse"),
+    [
+        (("auto", "graph", "step", "loop"), "auto", ("graph", "loop")),
+        (("fit float32", "graph float32", "loop bfloat16"), "fit float32", ("loop bfloat16",)),
+        (("bare", "metrics", "all"), "bare", ("bare", "metrics", "all")),
+    ],
+)
+def test_contenders_of_ours_by_any_name(tmp_path, capsys, names, reference, worse):
+    """As in modes.json, precision.json and overhead.json: a planted change of each is told."""
+    files = []
+    for slower in ((), worse):
+        given = measured()
+        record = given["workloads"]["w"]
+        entry = record["contenders"]["fit"]
+        record["contenders"] = {
+            name: {**entry, "rounds": [s * (1.5 if name in slower else 1) for s in entry["rounds"]]}
+            for name in names
+        }
+        results.summarise(record, reference)
+        files.append(str(tmp_path / f"{len(files)}.json"))
+        results.save(files[-1], given)
+    assert compare.main(["compare", files[0], files[0]]) == 0
+    capsys.readouterr()
+    assert compare.main(["compare", *files]) == 1
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("w, ")]
+    assert [line.split(": ")[0] for line in told] == [f"w, {name}" for name in worse]
+
+
+def test_what_got_slower_of_others_is_not_ours(tmp_path, capsys):
+    before, after = measured(), measured(fit=[2.0, 2.04, 1.96, 2.0, 2.0], ours=[1.0] * 5)
+    for name, given in (("a.json", before), ("b.json", after)):
+        entries = given["workloads"]["w"]["contenders"]
+        entries |= {"fit_32": entries["fit"], "orbit, one device": entries["fit"]}
+        results.save(tmp_path / name, given)
+    assert compare.main(["compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 0
+    assert "Nothing of ours got worse" in capsys.readouterr().out
+
+
 def test_nothing_in_common(tmp_path, capsys):
     empty = {**measured(), "workloads": {"other": {"skipped": "no data"}}}
     for name, content in (("a.json", measured()), ("b.json", empty)):
