@@ -25,17 +25,13 @@ from benchmarks import cli, quiet, tables, workloads
 
 def define_flags() -> None:
     """This command's flags."""
-    listed = "; ".join(f"{name}: {title}" for name, (_, title) in workloads.WORKLOADS.items())
+    known = workloads.WORKLOADS | workloads.OTHERS
+    listed = "; ".join(f"{name}: {title}" for name, (_, title) in known.items())
     flags.DEFINE_string("workload", "digits", f"What to train. {listed}.")
     flags.DEFINE_integer("epochs", None, "Passes over the data; by default the workload's own.")
     flags.DEFINE_integer("batch_size", None, "Rows of a step; by default the workload's own.")
     flags.DEFINE_float("learning_rate", None, "Adam's; by default the workload's own.")
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "Folder with mnist.npz or a *.txt file; by default MNIST is downloaded "
-        "by Keras, and the text is Python's library sources.",
-    )
+    flags.DEFINE_string("data_dir", None, cli.DATA_DIR)
     flags.DEFINE_string(
         "log_dir",
         "runs",
@@ -88,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     reached = ", ".join(f"{name} {value:.4f}" for name, value in test.items())
     expected = ", ".join(f"{name} {value:g}" for name, value in workload.expected.items())
     note = f" (expected after {workload.epochs} epochs: {expected} or better)"
-    out.print(f"Test: {reached}{note if epochs == workload.epochs else ''}\n")
+    out.print(f"Test: {reached}{note if expected and epochs == workload.epochs else ''}\n")
     fit = [peer for peer in ("fit", "fit_best") if peer in workload.peers]
     peers = (fit or ["hand"]) if given.peers is None else given.peers
     if sample := workload.sample(trainer, data):

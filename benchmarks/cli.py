@@ -11,6 +11,13 @@ from absl import app, flags, logging
 
 from benchmarks import peers, workloads
 
+# What `--data_dir` is, of every command that has it.
+DATA_DIR = (
+    "Folder with mnist.npz, *.txt files for the language models, and cifar-10-batches-bin, as "
+    "cifar-10-binary.tar.gz unpacks. What is not there is downloaded by Keras, and the text is "
+    "Python's library sources."
+)
+
 
 def run(main: Callable[[Sequence[str]], int | None]) -> None:
     """Runs a command: parses the flags, logs from INFO on, ends with `main`'s exit code."""

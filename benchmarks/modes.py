@@ -42,7 +42,7 @@ def define_flags() -> None:
     flags.DEFINE_list("modes", list(MODES), f"What to measure, besides {AUTO!r}.")
     flags.DEFINE_integer("rounds", 15, "Timed rounds.", lower_bound=1)
     flags.DEFINE_float("seconds", 0.1, "Of each one's turn in a round.", lower_bound=0.001)
-    flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
+    flags.DEFINE_string("data_dir", None, cli.DATA_DIR)
     flags.DEFINE_string("out", None, "Folder for modes.json and modes.png; none without it.")
     flags.register_validator("workloads", cli.check_workloads)
     flags.register_validator("modes", check_modes)

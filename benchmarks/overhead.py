@@ -48,7 +48,7 @@ def define_flags() -> None:
         "jit", "loop", list(JIT), "How all are compiled; one way, so that only features differ."
     )
     flags.DEFINE_integer("steps_per_call", STEPS_PER_CALL, "Of a compiled call.", lower_bound=1)
-    flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
+    flags.DEFINE_string("data_dir", None, cli.DATA_DIR)
     flags.DEFINE_string("out", None, "Folder for overhead.json; none is written without it.")
     flags.register_validator("workload", cli.check_workload)
     flags.register_validator("features", check_features)

@@ -46,7 +46,7 @@ def define_flags() -> None:
         "Where updates are so slow that one training would take longer, fewer are made.",
         lower_bound=1.0,
     )
-    flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
+    flags.DEFINE_string("data_dir", None, cli.DATA_DIR)
     flags.DEFINE_integer("seed", 0, "Of the initial weights.")
     flags.DEFINE_string("out", "results", "Folder for parity.json and parity.png.")
     flags.register_validator("workloads", cli.check_workloads)
@@ -56,12 +56,20 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     given = flags.FLAGS
     path = pathlib.Path(given.out) / "parity.json"
+    left_out: list[str] = []
     for name in given.workloads:
         workload = workloads.get(name)
-        data = workload.data(given.data_dir)
+        try:
+            data = workload.data(given.data_dir)
+        except FileNotFoundError as error:
+            logging.error("%s is left out: %s", name, error)
+            left_out.append(name)
+            continue
         record = measure(workload, data, given.steps, seconds=given.seconds, seed=given.seed)
         results.update(path, {name: record}, order=list(workloads.WORKLOADS))
         logging.info("%s: %s", name, said(record))
+    if len(left_out) == len(given.workloads):
+        return 1
     measured = results.load(path)
     out = tables.console()
     show(out, measured)
@@ -70,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
         draw(measured, path.with_suffix(".png"))
     except ImportError as error:
         logging.warning("no picture: %s", error)
-    return 0
+    return 1 if left_out else 0
 
 
 def measure(

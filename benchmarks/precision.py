@@ -45,7 +45,7 @@ def define_flags() -> None:
     flags.DEFINE_list("jit", ["graph", "step", "loop"], "Ways of compiling ours.")
     flags.DEFINE_integer("rounds", 5, "Timed rounds of each.", lower_bound=1)
     flags.DEFINE_integer("steps", None, "Steps of a round, about.", lower_bound=1)
-    flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
+    flags.DEFINE_string("data_dir", None, cli.DATA_DIR)
     flags.DEFINE_string("out", None, "Folder for precision.json and precision.png.")
     flags.register_validator("workloads", cli.check_workloads)
     flags.register_validator("precisions", check_precisions)

@@ -46,7 +46,7 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "steps", None, "Steps of a round, about; by default each workload's own.", lower_bound=1
     )
-    flags.DEFINE_string("data_dir", None, "Folder with mnist.npz and a *.txt file.")
+    flags.DEFINE_string("data_dir", None, cli.DATA_DIR)
     flags.DEFINE_integer("seed", 0, "Of the initial weights.")
     flags.DEFINE_string("out", "results", "Folder for speed.json and speed.png.")
     flags.DEFINE_float(

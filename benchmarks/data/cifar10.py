@@ -13,13 +13,15 @@ FOLDER = "cifar-10-batches-bin"  # as the archive of the binary version unpacks
 
 
 def load_cifar10(
-    data_dir: str | os.PathLike[str], rows: int | None = None, test_rows: int | None = None
+    data_dir: str | os.PathLike[str] | None = None,
+    rows: int | None = None,
+    test_rows: int | None = None,
 ) -> Data:
     """The tiny images of Krizhevsky 2009, in ten classes.
 
     Args:
-        data_dir: a folder that holds `cifar-10-batches-bin`, or is it. Where the files are not
-            there, Keras downloads them once (170 MB).
+        data_dir: a folder that holds `cifar-10-batches-bin`, or is it. Without it, or where the
+            files are not there, Keras downloads them once (170 MB).
         rows: of the training split, the first ones; None: all 50,000.
         test_rows: of the test split, the first ones; None: all 10,000.
 
@@ -29,7 +31,8 @@ def load_cifar10(
     Raises:
         FileNotFoundError: no files in `data_dir`, and none could be downloaded.
     """
-    found = [p for p in (pathlib.Path(data_dir) / FOLDER, pathlib.Path(data_dir)) if _holds(p)]
+    places = [] if data_dir is None else [pathlib.Path(data_dir) / FOLDER, pathlib.Path(data_dir)]
+    found = [place for place in places if _holds(place)]
     (x_train, y_train), (x_test, y_test) = _read(found[0]) if found else _download(data_dir)
     train, test = slice(rows), slice(test_rows)
     return Data(
@@ -56,14 +59,17 @@ def _read(folder: pathlib.Path) -> list[tuple[np.ndarray, np.ndarray]]:
     return read
 
 
-def _download(data_dir: str | os.PathLike[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _download(data_dir: str | os.PathLike[str] | None) -> list[tuple[np.ndarray, np.ndarray]]:
     import keras
 
     try:
         return list(keras.datasets.cifar10.load_data())
     except Exception as error:
+        looked = (
+            f"{data_dir} holds no {FOLDER}" if data_dir is not None else "no data_dir was given"
+        )
         raise FileNotFoundError(
-            f"CIFAR-10 is not here: {data_dir} holds no {FOLDER}, and the download failed "
-            f"({error}). Unpack cifar-10-binary.tar.gz there, or leave data_dir out: the images "
-            "are then shapes that are drawn."
+            f"CIFAR-10 is not here: {looked}, and the download failed ({error}). Unpack "
+            "cifar-10-binary.tar.gz into a folder and pass it as data_dir, or use the resnet "
+            "workload, whose images are drawn."
         ) from error

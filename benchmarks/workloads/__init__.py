@@ -16,7 +16,7 @@ WORKLOADS: dict[str, tuple[str, str]] = {
     "digits": ("Digits", "MLP on 8x8 handwritten digits"),
     "mnist": ("Mnist", "MLP on MNIST"),
     "mnist_cnn": ("MnistCnn", "CNN on MNIST"),
-    "resnet": ("ResNet", "ResNet-20 on images of shapes, or CIFAR-10"),
+    "resnet": ("ResNet", "ResNet-20 on drawn images of shapes"),
     "unet": ("UNet", "U-Net segmentation of shapes"),
     "lstm": ("Lstm", "LSTM on characters"),
     "gpt": ("Gpt", "GPT on characters"),
@@ -29,8 +29,11 @@ WORKLOADS: dict[str, tuple[str, str]] = {
     "fine_tuning": ("FineTuning", "Fine-tuning a Keras CNN on 40 images"),
     "quantile": ("Quantile", "Quantiles of a target whose spread varies"),
 }
-# Of commands that train nothing else.
-OTHERS: dict[str, tuple[str, str]] = {"wide": ("Wide", "MLP with 17 million weights")}
+# Those that a command trains only when it is given their names.
+OTHERS: dict[str, tuple[str, str]] = {
+    "cifar10": ("Cifar10", "ResNet-20 on CIFAR-10"),
+    "wide": ("Wide", "MLP with 17 million weights"),
+}
 
 
 def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
@@ -49,11 +52,12 @@ def get(name: str, overrides: Mapping[str, Any] | None = None) -> Workload:
 
 def find(name: str) -> tuple[str, str]:
     """The class and the title of the workload called `name`; errors as in `get`."""
-    if found := (WORKLOADS | OTHERS).get(name):
+    known = WORKLOADS | OTHERS
+    if found := known.get(name):
         return found
-    near = difflib.get_close_matches(name.lower(), WORKLOADS, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"workload {name!r} is not one of {', '.join(WORKLOADS)}.{hint}")
+    raise ValueError(f"workload {name!r} is not one of {', '.join(known)}.{hint}")
 
 
 __all__ = ["WORKLOADS", "OTHERS", "ByHand", "Custom", "Supervised", "Workload", "find", "get"]

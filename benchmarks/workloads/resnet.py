@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from benchmarks.data import load_cifar10, load_shapes
+from benchmarks.data import load_shapes
 from benchmarks.workloads.base import Supervised
 
 WIDTHS = (16, 32, 64)  # channels of the three sizes of image
@@ -26,7 +26,7 @@ class ResNet(Supervised):
     """
 
     name = "resnet"
-    title = "ResNet-20 on images of shapes, or CIFAR-10"
+    title = "ResNet-20 on drawn images of shapes"
     batch_size = 64
     epochs = 8
     learning_rate = 0.1
@@ -36,15 +36,11 @@ class ResNet(Supervised):
     blocks = 3
 
     def data(self, data_dir=None):
-        """Images [b, 32, 32, 3] in [0, 1] and labels [b].
+        """Images [b, 32, 32, 3] in [0, 1] and labels [b], drawn; `data_dir` is not needed.
 
-        Without `data_dir` they show shapes that are drawn, and are the same on every machine; with
-        it they are CIFAR-10's, from there or downloaded by Keras. As many rows are read of either,
-        so that training takes minutes.
+        They are the same on every machine; the workload `cifar10` has CIFAR-10's.
         """
-        if data_dir is None:
-            return load_shapes(self.rows, 512)
-        return load_cifar10(data_dir, self.rows, 512)
+        return load_shapes(self.rows, 512)
 
     def model(self):
         """Images [b, 32, 32, 3] -> logits [b, 10]."""

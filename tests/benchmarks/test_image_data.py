@@ -48,3 +48,5 @@ def test_cifar10_without_files_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", offline)
     with pytest.raises(FileNotFoundError, match=r"no network.*cifar-10-binary\.tar\.gz"):
         load_cifar10(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no data_dir was given.*the resnet workload"):
+        load_cifar10()

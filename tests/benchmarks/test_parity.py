@@ -2,12 +2,28 @@
 
 import dataclasses
 import io
+import types
 
 import numpy as np
 import pytest
 
 from benchmarks import parity, results, tables, workloads
 from tests.benchmarks.files import MACHINE
+
+RECORD = {
+    "title": "t",
+    "against": "hand",
+    "machine": MACHINE,
+    "versions": {},
+    "steps": 105,
+    "differences": {
+        parity.OURS: {"1": 1e-8, "100": 2e-6, "105": 3e-6},
+        parity.AGAIN: {"1": 1e-7, "100": 1e-5, "105": 4e-5},
+    },
+    "most": {parity.OURS: 5e-7, parity.AGAIN: 6e-7},
+    "loss_difference": {parity.OURS: 7e-6, parity.AGAIN: 8e-6},
+    "curves": {k: {"steps": [1, 2], "losses": [2.0, 1.0]} for k in (parity.OURS, parity.OTHER)},
+}
 
 
 @pytest.mark.parametrize("name", ["digits", "vae"])
@@ -31,6 +47,25 @@ def test_ours_and_the_other_one_go_the_same_way(name, monkeypatch):
     )
 
 
+def test_a_workload_without_its_data_is_left_out_and_the_others_go_on(monkeypatch, tmp_path):
+    def measure(workload, data, steps, **_):
+        return RECORD
+
+    def offline(path):
+        raise FileNotFoundError("MNIST is not here")
+
+    monkeypatch.setattr("benchmarks.data.mnist._download", offline)
+    monkeypatch.setattr(parity, "measure", measure)
+    given = types.SimpleNamespace(
+        workloads=["mnist", "digits"], steps=1, seconds=1.0, seed=0, data_dir=None, out=tmp_path
+    )
+    monkeypatch.setattr(parity.flags, "FLAGS", given)
+    assert parity.main([]) == 1
+    assert list(results.load(tmp_path / "parity.json")["workloads"]) == ["digits"]
+    given.workloads = ["digits"]
+    assert parity.main([]) == 0
+
+
 def test_slow_workloads_make_fewer_steps(monkeypatch):
     ran = []
     ticks = iter(range(100))
@@ -52,21 +87,7 @@ def test_thinned_curves_keep_the_mean():
 
 
 def test_tables_and_picture(tmp_path):
-    record = {
-        "title": "t",
-        "against": "hand",
-        "machine": MACHINE,
-        "versions": {},
-        "steps": 105,
-        "differences": {
-            parity.OURS: {"1": 1e-8, "100": 2e-6, "105": 3e-6},
-            parity.AGAIN: {"1": 1e-7, "100": 1e-5, "105": 4e-5},
-        },
-        "most": {parity.OURS: 5e-7, parity.AGAIN: 6e-7},
-        "loss_difference": {parity.OURS: 7e-6, parity.AGAIN: 8e-6},
-        "curves": {k: {"steps": [1, 2], "losses": [2.0, 1.0]} for k in (parity.OURS, parity.OTHER)},
-    }
-    measured = results.update(tmp_path / "parity.json", {"w": record})
+    measured = results.update(tmp_path / "parity.json", {"w": RECORD})
     page = parity.to_markdown(measured)
     row = "| `w` | hand-written loop | 1.0e-08 | 2.0e-06 | 3.0e-06 (105) | 5.0e-07 | 4.0e-05 |"
     assert row in page and "| 7.0e-06 | 105 |" in page

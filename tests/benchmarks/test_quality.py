@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import types
 
 import pytest
 
@@ -44,6 +45,37 @@ def test_tables_say_median_spread_and_what_was_not_reached(measured):
     page = quality.to_markdown(measured)
     assert "P, 2 cores, 8 GB" in page
     assert "| `good`: t | 3 | accuracy | 0.95 | 0.9 .. 0.99 | at least 0.9 | yes | 1.0 |" in page
+
+
+def test_a_workload_without_its_data_is_left_out_and_the_others_go_on(monkeypatch, tmp_path):
+    """Told, and by the exit code."""
+    reached = {
+        "title": "t",
+        "expected": {"a": 1.0},
+        "at_most": [],
+        "seconds": [1.0],
+        "found": {"a": [1.0]},
+    }
+
+    def measure(workload, seeds, **_):
+        if workload.name == "mnist":
+            raise FileNotFoundError("MNIST is not here")
+        return {**reached, "machine": MACHINE, "versions": {}}
+
+    monkeypatch.setattr(quality, "measure", measure)
+    given = types.SimpleNamespace(
+        workloads=["mnist", "digits"], seeds=1, data_dir=None, out=str(tmp_path)
+    )
+    monkeypatch.setattr(quality.flags, "FLAGS", given)
+    assert quality.main([]) == 1
+    assert list(results.load(tmp_path / "quality.json")["workloads"]) == ["digits"]
+    given.workloads = ["digits"]
+    assert quality.main([]) == 0
+
+
+def test_what_states_no_quality_is_refused():
+    with pytest.raises(ValueError, match=r"'wide' states no quality.*--workload=wide"):
+        quality.measure(workloads.get("wide"), 1)
 
 
 def test_seeds_train_apart_and_one_file_holds_all(tmp_path):

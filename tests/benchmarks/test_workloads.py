@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import workloads
-from benchmarks.data import mnist
+from benchmarks.data import cifar10, mnist
 from layers import regularization
 from trainer.random import Seeds
 
@@ -18,6 +18,7 @@ CUSTOM = [n for n in NAMES if isinstance(workloads.get(n), workloads.Custom)]
 # Attributes that make a job smaller and leave its code as it is.
 SMALLER = {
     "wide": {"units": 16},
+    "cifar10": {"blocks": 1},
     "distillation": {"teacher_epochs": 1},
     "fine_tuning": {"pretraining_epochs": 1},
     "policy_gradient": {"most_steps": 20},
@@ -52,6 +53,8 @@ def small(monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, [ROWS, 28, 28], np.uint8)
     labels = np.arange(ROWS)
     monkeypatch.setattr(mnist, "_download", lambda path: [noise, labels, noise, labels])
+    colors = np.random.default_rng(0).integers(0, 256, [ROWS, 32, 32, 3], np.uint8)
+    monkeypatch.setattr(cifar10, "_download", lambda path: [(colors, labels)] * 2)
     monkeypatch.setattr("benchmarks.workloads.gpt.BLOCKS", 1)
 
 
@@ -199,9 +202,11 @@ def test_keras_adds_up_the_gradient_rows_of_an_embedding():
 
 
 def test_help_lists_them_all(run_module):
-    shown = " ".join(run_module("benchmarks", "--help").stdout.split())
-    for name, (_, title) in workloads.WORKLOADS.items():
-        assert f"{name}: {title}" in shown
+    shown = "".join(run_module("benchmarks", "--help").stdout.split())  # lines end at hyphens, too
+    for name, (_, title) in (workloads.WORKLOADS | workloads.OTHERS).items():
+        assert f"{name}: {title}".replace(" ", "") in shown
+    for file in ("mnist.npz", "*.txt", "cifar-10-batches-bin"):
+        assert file in shown
 
 
 def test_unknown_names_and_overrides():

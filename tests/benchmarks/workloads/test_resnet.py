@@ -16,6 +16,12 @@ def test_it_has_the_paper_s_weights():
     assert sum(v.shape.rank > 1 for v in trained) == 20
 
 
+def test_a_folder_of_other_data_changes_nothing(tmp_path):
+    """As where one folder is given for all workloads, and the machine has no network."""
+    workload = workloads.get("resnet", {"rows": 8})
+    np.testing.assert_array_equal(workload.data(tmp_path).x_train, workload.data().x_train)
+
+
 def test_a_shortcut_halves_sides_and_doubles_channels():
     x = np.random.default_rng(0).random([2, 4, 6, 4], np.float32)
     found = resnet.halved(x).numpy()
