@@ -81,7 +81,8 @@ class NaNPostMortem(Callback):
     well (a mask of -inf) are not blamed.
 
     Training then ends; the model, its optimizer and the loss scale are as they were before the step
-    that broke.
+    that broke. Steps keep their numbers: `trainer.step`, and a checkpoint that is taken as the run
+    ends, count those that were made after it too, which nothing is left of.
     The batch, the state and the text are in the folder.
 
     The state costs room for one more copy of all variables, and a second for the call before it;
@@ -131,11 +132,11 @@ class NaNPostMortem(Callback):
         if not values or not self._kept:
             self._trail = np.concatenate([self._trail, loss_column(report.steps)])[-_TRAIL:]
             return None
-        self.found = self._examine(report, last, values)
+        self.found, folder = self._examine(report, last, values)
         text = f"{self.found}\n(found in {time.perf_counter() - begun:.1f} s)"
-        if self.directory is not None:
-            text += f"\nbatch and state: {self.directory / f'step_{self.found.step}'}"
-        if self.verbose:
+        if folder is not None:
+            text += f"\nbatch and state: {folder}"
+        if self.verbose and report.run.chief:
             print(text, flush=True)
         self._kept.clear()
         return Control(stop=f"{values[0]} is not finite at step {self.found.step}")
@@ -144,7 +145,10 @@ class NaNPostMortem(Callback):
         """Lets go of what was kept."""
         self._kept.clear()
 
-    def _examine(self, report: Report, last: int, values: list[str]) -> Finding:
+    def _examine(
+        self, report: Report, last: int, values: list[str]
+    ) -> tuple[Finding, pathlib.Path | None]:
+        """What is found, and the folder that the batch and the state were written to, if any."""
         run, task = report.run, report.run.task
         trail = np.concatenate([self._trail, loss_column(report.steps)])
         trail = trail[: len(self._trail) + last + 1 - int(report.steps["step"][0]) + 1]
@@ -153,18 +157,12 @@ class NaNPostMortem(Callback):
         if kept is None:
             oldest = self._kept[0].planned.step
             before = self._kept[0].good.values
-            return Finding(
-                last + 1,
-                values,
-                [],
-                [],
-                [k for k, v in before.items() if not np.isfinite(_small(v)).all()],
-                history,
-                [
-                    f"the variables were broken before step {oldest:,} already, where the oldest "
-                    "state that was kept stands"
-                ],
+            variables = [k for k, v in before.items() if not np.isfinite(_small(v)).all()]
+            note = (
+                f"the variables were broken before step {oldest:,} already, where the oldest "
+                "state that was kept stands"
             )
+            return Finding(last + 1, values, [], [], variables, history, [note]), None
         planned, good = kept
         i = _first_breaking(planned, good, last - planned.step)
         batch = planned.batch(i)
@@ -193,9 +191,11 @@ class NaNPostMortem(Callback):
                 "the loss had been rising: a smaller learning rate, a warm-up or clipping may do"
             )
         finding = Finding(step, values, data, born, variables, history, notes)
-        if self.directory is not None:
-            _write(self.directory / f"step_{step}", batch, before.values, str(finding))
-        return finding
+        if self.directory is None or not run.chief:  # of several workers one writes
+            return finding, None
+        folder = self.directory / f"step_{step}"
+        _write(folder, batch, before.values, str(finding))
+        return finding, folder
 
     def _of_the_step_before(self, kept: _Kept, i: int) -> list[Birth]:
         """Births in the step before step `i` of a call, which did no harm."""

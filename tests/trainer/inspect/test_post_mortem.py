@@ -7,6 +7,7 @@ import tensorflow as tf
 import layers as L
 import optimizers
 from trainer import Trainer
+from trainer.handle import Handle
 from trainer.inspect import NaNPostMortem
 from trainer.precision.loss_scale import LossScale
 from trainer.precision.policy import Precision
@@ -222,10 +223,18 @@ def test_what_was_found_is_printed_and_training_can_go_on(capsys):
     assert found is None and len(history.steps["loss"]) == 8
 
 
-def test_a_state_that_was_broken_long_before_is_said():
+def test_a_state_that_was_broken_long_before_is_said(tmp_path, capsys):
     made = trainer()
     made.prepare(X, Y).close()
     made.task.model.trainable_variables[1].assign([np.nan])
-    _, found = fit(made, X)
+    _, found = fit(made, X, NaNPostMortem(tmp_path))
     assert found.variables == ["model/layers/0/bias"]
     assert "broken before step 0" in found.notes[0]
+    assert "batch and state" not in capsys.readouterr().out and not any(tmp_path.iterdir())
+
+
+def test_of_several_workers_one_writes_and_all_find(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Handle, "chief", False)
+    history, found = fit(trainer(Log()), spoilt(0.0), NaNPostMortem(tmp_path))
+    assert found.step == 6 and history.stopped == "loss is not finite at step 6"
+    assert capsys.readouterr().out == "" and not any(tmp_path.iterdir())
