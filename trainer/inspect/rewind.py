@@ -133,16 +133,21 @@ class RewindOnSpike(Callback):
     def __call__(self, report: Report) -> Control | None:
         """Looks at the steps since the last look."""
         losses, numbers = report.steps[self.monitor], report.steps["step"]
-        for at, loss in enumerate(losses):
-            if at % _FEW == 0:  # a median in each step would cost more than a small step does
-                usual, bound = self._bound()
-            self._above = self._above + 1 if not loss <= bound else 0
-            if np.isfinite(loss) and self._above < self.patience:
-                if not self._above:  # what may turn out a spike is no part of what is usual
-                    self._losses.append(float(loss))
+        for first in range(0, len(losses), _FEW):  # a median a step would cost more than the step
+            usual, bound = self._bound()
+            some = losses[first : first + _FEW]
+            fine = np.isfinite(some) & (some <= bound)
+            if fine.all():
+                self._above = 0
+                self._losses.extend(some.tolist())
                 continue
-            begun = int(numbers[at]) - min(self._above, self.patience) + 1
-            return self._rewind(report, begun, float(loss), usual)
+            for at, loss in enumerate(some.tolist(), first):
+                self._above = 0 if fine[at - first] else self._above + 1
+                if not np.isfinite(loss) or self._above >= self.patience:
+                    begun = int(numbers[at]) - min(self._above, self.patience) + 1
+                    return self._rewind(report, begun, loss, usual)
+                if not self._above:  # what may turn out a spike is no part of what is usual
+                    self._losses.append(loss)
         return None
 
     def on_train_end(self, report: Report) -> None:
@@ -168,8 +173,8 @@ class RewindOnSpike(Callback):
         if len(self._losses) < _FEW:
             return float("nan"), float("inf")
         losses = np.array(self._losses)
-        usual = float(np.median(losses))
-        deviation = 1.4826 * float(np.median(np.abs(losses - usual)))
+        usual = _median(losses)
+        deviation = 1.4826 * _median(np.abs(losses - usual))
         return usual, usual + self.deviations * max(deviation, 1e-3 * abs(usual))
 
     def _rewind(self, report: Report, spike: int, loss: float, usual: float) -> Control | None:
@@ -205,3 +210,10 @@ class RewindOnSpike(Callback):
                 _, values = self.checkpoints.load(entry.name, list(run.variables))
                 return entry.step, GoodState(values, {}, -1)
         return None
+
+
+def _median(values: np.ndarray) -> float:
+    """Of finite numbers; NumPy's own takes five times as long, mostly to look for others."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    parted = np.partition(values, (low, high))
+    return float(0.5 * (parted[low] + parted[high]))

@@ -1,11 +1,14 @@
 """Rewinding: exact, bounded, deterministic, from memory and from disk."""
 
+import types
+
 import numpy as np
 import pytest
 
 import layers as L
 import optimizers
-from trainer import Every, Trainer, state
+from trainer import At, Callback, Every, Trainer, state
+from trainer.callbacks import CallbackError
 from trainer.checkpoint import Checkpoint
 from trainer.inspect import RewindOnSpike
 
@@ -26,8 +29,8 @@ def trainer(jit=False, **how):
     return Trainer(L.Dense(1), loss="mse", optimizer=optimizers.Adam(0.01), jit=jit, **how)
 
 
-def fit(made, y, rewind=None, x=X, **how):
-    callbacks = [] if rewind is None else [rewind]
+def fit(made, y, rewind=None, x=X, more=(), **how):
+    callbacks = [*more, *([] if rewind is None else [rewind])]
     how = {"steps": 100, "batch_size": 8, "shuffle": False, "verbose": 0, **how}
     return made.fit(x, y, callbacks=callbacks, **how)
 
@@ -73,6 +76,29 @@ def test_one_step_that_is_far_off_is_no_spike_but_nan_is():
     fit(made, Y, rewind, x=x)
     assert [r.spike for r in rewind.rewinds] == [53]
     assert all(np.isfinite(v).all() for v in values(made).values())
+
+
+def test_a_run_that_is_resumed_after_a_spike_rewinds_as_an_uninterrupted_one(tmp_path):
+    """It was killed between two spikes: the first is remembered, the second is found again."""
+
+    class Killed(Callback):
+        when = At(70)
+
+        def __call__(self, report):
+            raise MemoryError("as if killed")
+
+    found = []
+    for cut in (False, True):
+        how = {"checkpoint": Checkpoint(tmp_path / str(cut), when=Every(steps=13))}
+        if cut:
+            with pytest.raises(CallbackError, match="as if killed"):
+                fit(trainer(**how), spoilt(53, 54, 83, 84), more=[rewinder(), Killed()])
+        made, rewind = trainer(**how), rewinder()
+        history = fit(made, spoilt(53, 54, 83, 84), rewind)
+        assert [(r.spike, r.back_to) for r in rewind.rewinds] == [(53, 50), (83, 80)]
+        found.append({**values(made), "losses": history.steps["loss"]})
+    for name, a in found[0].items():
+        np.testing.assert_array_equal(a, found[1][name], name)
 
 
 def test_rewinds_are_bounded(caplog):
@@ -127,6 +153,41 @@ def test_arguments_are_checked():
     ):
         with pytest.raises(ValueError, match=words):
             RewindOnSpike(**wrong)
+
+
+def looked_at(losses, *cuts, **how):
+    """A rewinder that has seen losses in so many looks, and the spike it found."""
+    rewind, found = rewinder(every=1000, **how), []
+    rewind._rewind = lambda report, spike, loss, usual: found.append((spike, loss, usual))
+    for part in np.split(np.arange(len(losses)), cuts):
+        steps = {"step": part + 1, "loss": np.asarray(losses)[part]}
+        rewind(types.SimpleNamespace(steps=steps))
+        if found:
+            break
+    return rewind, found[0] if found else None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [0, 7, 30])
+def test_a_loss_that_is_not_finite_is_a_spike_from_its_own_step_on(value, place):
+    losses = 1.0 + 0.1 * RNG.normal(size=40)
+    losses[place] = value
+    _, found = looked_at(losses, 20, 37, patience=3)
+    assert found[0] == place + 1
+
+
+def test_what_is_usual_is_held_to_numpy():
+    """All within, some above for a moment, and a spike that two looks share."""
+    losses = 1.0 + 0.1 * RNG.normal(size=300)
+    losses[[70, 71, 151]] = 50.0
+    losses[198:210] = 60.0
+    rewind, (spike, loss, usual) = looked_at(losses, 100, 200, patience=3, window=50)
+    assert (spike, loss) == (199, 60.0)
+    counted = np.delete(losses[:198], [70, 71, 151])[-50:]
+    assert list(rewind._losses) == counted.tolist()
+    assert usual == pytest.approx(np.median(counted))  # that of the last block
+    bound = usual + 10 * 1.4826 * np.median(np.abs(counted - usual))
+    assert rewind._bound() == pytest.approx((usual, bound))
 
 
 def test_memory_is_kept():
