@@ -12,8 +12,8 @@ import tensorflow as tf
 from trainer.data.segment import Segment
 from trainer.inspect.findings import Finding
 from trainer.inspect.patient import Patient
-from trainer.precision.check import leftovers, of_innermost
-from trainer.precision.policy import HALVES, computes_in, meant_float32, set_to_half
+from trainer.precision.check import leftovers
+from trainer.precision.policy import HALVES, computes_in, meant_float32
 
 _SECONDS = 4.0
 _MOST_STEPS = 400
@@ -66,12 +66,10 @@ def precise(patient: Patient, graph: tf.Graph) -> Finding:
         dtype = " and ".join(d for d in HALVES if computes_in(patient.task, d))
         if not dtype:
             return Finding(name, "pass", "float32, as no other was asked for")
-        half = set_to_half(patient.task)
-        found = [one for one in leftovers(graph) if of_innermost(one.layer, half)]
         whose = "every product of layers that are set to it"
     else:
         dtype, whose = asked.compute_dtype, "every product"
-        found = leftovers(graph, meant_float32(asked, patient.task))
+    found = leftovers(graph, meant_float32(asked, patient.task))
     if not found:
         return Finding(name, "pass", f"{whose} is computed in {dtype}")
     return Finding(

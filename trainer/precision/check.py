@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -54,18 +54,6 @@ def leftovers(graph: tf.Graph, ignore: Collection[str] = ()) -> list[Leftover]:
         if not meant.search(layer):
             found[layer, what] += 1
     return [Leftover(layer, what, times) for (layer, what), times in found.items()]
-
-
-def of_innermost(scopes: str, layers: Mapping[str, bool]) -> bool:
-    """What is said of the innermost layer among scopes: "sequential/dense_1"; False where none is.
-
-    A scope that is entered again has a number more than its layer's name.
-    """
-    for part in reversed(scopes.split("/")):
-        for name in (part, _plain(part)):
-            if name in layers:
-                return layers[name]
-    return False
 
 
 def sentence(found: Iterable[Leftover], compute_dtype: str) -> str:

@@ -189,10 +189,14 @@ def _scope(switch: _Switch, named: Mapping[str, str]) -> str:
     """A pattern of the scopes that a layer's operations are made in.
 
     Scopes are made of the names of the layers on the way down, and of places in a list where the
-    layer above says them; names of Keras's layers are told apart by numbers already.
+    layer above says them; names of Keras's layers are told apart by numbers already, to which
+    TensorFlow may add one.
     """
     if switch.attribute != "compute_dtype":
-        return re.escape(named[switch.path])
+        # TensorFlow numbers a scope that is entered again: "dense_1" may be the layer "dense".
+        own = rf"{re.escape(named[switch.path])}(?:_\d+)?"
+        others = {n for n in named.values() if n != named[switch.path] and re.fullmatch(own, n)}
+        return f"(?!(?:{'|'.join(map(re.escape, others))})(?:/|$)){own}" if others else own
     parts, pattern = switch.path.split("/"), []
     for i, part in enumerate(parts):
         if part.isdigit():
@@ -214,15 +218,6 @@ def widened(outputs: Any) -> Any:
 def computes_in(root: Any, dtype: str) -> bool:
     """Whether a layer below `root` is set to compute in a dtype by itself."""
     return any(s.module.compute_dtype == dtype for s in _switches(root))
-
-
-def set_to_half(root: Any) -> dict[str, bool]:
-    """Name of each layer below `root` -> whether all of that name compute in half precision."""
-    found: dict[str, bool] = {}
-    for _, module, _ in _switches(root):
-        name = str(module.name)
-        found[name] = found.get(name, True) and module.compute_dtype in HALVES
-    return found
 
 
 def _switches(root: Any) -> Iterator[_Switch]:
