@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import tensorflow as tf
@@ -26,6 +26,7 @@ from trainer.distribution.replicas import Replicas
 from trainer.exits import LOST_PEER
 
 LEAVE_SECONDS = 10.0  # from the error to the end of the process, whatever it still does
+PROBE_SECONDS = 3.0  # of these, until all others have been asked whether they are there
 STALL_VARIABLE = "GRADLOOP_STALL_SECONDS"
 STALL_SECONDS = (
     600.0  # without any exchange between the workers, unless the variable says otherwise
@@ -33,7 +34,16 @@ STALL_SECONDS = (
 
 _Class = TypeVar("_Class", bound=type)
 _OF_PEERS = re.compile(
-    r"[Cc]ollective|/job:\w+|RPC|[Cc]oordination|Socket closed|Connection (?:reset|refused)"
+    r"[Cc]ollective|RPC|[Cc]oordination|Socket closed|Connection (?:reset|refused)"
+)
+_ABORTED = "Collective ops is aborted"  # said in errors of many kinds
+_KINDS = (  # others are of this worker's own work: its memory, its shapes
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+    tf.errors.FailedPreconditionError,
 )
 _TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 
@@ -63,7 +73,7 @@ def told(replicas: Replicas) -> Iterator[None]:
         try:
             yield
         except tf.errors.OpError as error:
-            if not _OF_PEERS.search(error.message):
+            if not _of_peers(replicas, error):
                 _tell_others(replicas, error)
                 raise
             _leave_within(LEAVE_SECONDS)
@@ -100,6 +110,14 @@ def addresses(replicas: Replicas) -> list[str]:
     return [*jobs.get("chief", []), *jobs.get("worker", [])]
 
 
+def _of_peers(replicas: Replicas, error: tf.errors.OpError) -> bool:
+    """Whether an error comes of another worker; its own name stands in many of a worker's own."""
+    if _ABORTED in error.message:
+        return True
+    others = _named(replicas, error.message) - {replicas.worker}
+    return isinstance(error, _KINDS) and bool(others or _OF_PEERS.search(error.message))
+
+
 def _words(replicas: Replicas, error: tf.errors.OpError) -> str:
     places = addresses(replicas)
     lost = _lost(replicas, error.message, places)
@@ -118,15 +136,35 @@ def _words(replicas: Replicas, error: tf.errors.OpError) -> str:
 
 def _lost(replicas: Replicas, text: str, places: list[str]) -> list[int]:
     """Who it is: as TensorFlow names it, or whose port is closed, or whoever is left."""
-    chiefs = len(replicas.strategy.cluster_resolver.cluster_spec().as_dict().get("chief", []))
-    named = {int(n) + (chiefs if job == "worker" else 0) for job, n in _TASK.findall(text)}
     others = [i for i in range(len(places)) if i != replicas.worker]
-    if found := sorted(named & set(others)):
+    if found := sorted(_named(replicas, text) & set(others)):
         return found
     if "CoordinationService" in text and replicas.worker != 0:
         return [0]  # the chief answers for that service
-    gone = [i for i in others if not _listens(places[i])]
-    return gone or (others if len(others) == 1 else [])
+    return _silent(places, others) or (others if len(others) == 1 else [])
+
+
+def _named(replicas: Replicas, text: str) -> set[int]:
+    """The numbers of the workers that TensorFlow's message names."""
+    chiefs = len(replicas.strategy.cluster_resolver.cluster_spec().as_dict().get("chief", []))
+    return {int(n) + (chiefs if job == "worker" else 0) for job, n in _TASK.findall(text)}
+
+
+def _silent(places: Sequence[str], asked: Sequence[int]) -> list[int]:
+    """Those of the workers asked, all at once, that have not answered in time."""
+    heard: set[int] = set()
+
+    def ask(i: int) -> None:
+        if _listens(places[i]):
+            heard.add(i)
+
+    threads = [threading.Thread(target=ask, args=[i], daemon=True) for i in asked]
+    until = time.monotonic() + PROBE_SECONDS
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return [i for i in asked if i not in heard]
 
 
 def _listens(place: str) -> bool:

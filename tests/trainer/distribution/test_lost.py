@@ -92,6 +92,45 @@ def test_where_tensorflow_names_nobody_a_closed_port_does(ends):
         assert "one of worker 0" in str(raised.value)
 
 
+def test_all_are_asked_at_once_whether_they_are_there(monkeypatch):
+    """A process that ends in ten seconds cannot wait a second for each of many."""
+    monkeypatch.setattr(lost, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(lost, "_listens", lambda place: time.sleep(60 if place == "c" else 0.2))
+    begun = time.monotonic()
+    assert lost._silent("abcdefgh", range(8)) == list(range(8))
+    monkeypatch.setattr(lost, "_listens", lambda place: place != "b")
+    assert lost._silent("abc", [0, 1]) == [1]
+    assert time.monotonic() - begun < 5
+
+
+# As TensorFlow 2.21 words them: this worker's name stands in them, and nobody is lost.
+OWN = [
+    tf.errors.ResourceExhaustedError(
+        None,
+        None,
+        "OOM when allocating tensor with shape[1] on /job:worker/replica:0/task:1/device:GPU:0 by "
+        "allocator gpu_async_0 [[{{node while/CollectiveReduceV2}}]]",
+    ),
+    tf.errors.InvalidArgumentError(
+        None,
+        None,
+        "{{function_node __wrapped__MatMul_device_/job:worker/replica:0/task:1/device:CPU:0}} "
+        "Matrix size-incompatible: In[0]: [2,3], In[1]: [2,3]",
+    ),
+    tf.errors.InternalError(None, None, "/job:worker/replica:0/task:1/device:GPU:0: no kernel"),
+]
+
+
+@pytest.mark.parametrize("error", OWN, ids=lambda error: type(error).__name__)
+def test_an_error_of_ones_own_is_not_a_lost_worker(error, ends, monkeypatch):
+    heard = []
+    monkeypatch.setattr(lost, "_tell_others", lambda replicas, error: heard.append(error))
+    with pytest.raises(type(error)) as raised, told(Workers([1, 2, 3])):
+        raise error
+    assert raised.value is error and heard == [error]
+    assert ends == []
+
+
 def test_other_errors_stay_and_the_others_hear_of_them(ends, monkeypatch):
     heard = []
     monkeypatch.setattr(lost, "_tell_others", lambda replicas, error: heard.append(error))
