@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from trainer.callbacks.triggers import Trigger
 from trainer.data.segment import Segment, Source
 from trainer.loop import Loop
 from trainer.metrics.windows import Window
+from trainer.pace import Pace
 from trainer.programs import Programs
 from trainer.roles import Validation
 from trainer.task import Task
@@ -88,6 +90,7 @@ def _calls(
     """
     known = source.steps_per_epoch
     reader, empty = source.reader(0), True
+    pace, paced = Pace(), None
     try:
         while (segment := reader.take(_ALL)) is not None:
             empty = False
@@ -96,9 +99,13 @@ def _calls(
             while first < segment.steps:
                 left = segment.steps - first
                 end = left if segment.last else math.inf
-                n = programs.replicas.fewest(min(loop.capacity, left), end)
+                # Workers must hear of each other more often than a stall is waited for.
+                most = loop.capacity if programs.replicas.workers == 1 else pace.limit()
+                n = programs.replicas.fewest(min(most, loop.capacity, left), end)
+                begun = time.perf_counter()
                 yield loop, segment, first, n
-                first += n
+                pace.add(n, time.perf_counter() - begun, compiled=loop is not paced)
+                first, paced = first + n, loop
             if segment.last:
                 break
         else:

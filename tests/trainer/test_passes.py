@@ -23,6 +23,23 @@ def test_evaluate_is_over_all_rows_and_stops_where_asked(trainer, data):
     assert passes.evaluate(trainer.task, trainer.programs, source, 1, lambda: True) is None
 
 
+def test_workers_hear_of_each_other_amid_a_long_pass(trainer, data, monkeypatch):
+    """512 slow steps in one call would be taken for a stall."""
+
+    class Two:
+        workers, count = 2, 1
+        calls: list = []
+
+        def fewest(self, n, end):
+            self.calls.append(n)
+            return n
+
+    monkeypatch.setattr(trainer.programs, "replicas", Two())
+    monkeypatch.setattr(passes.Pace, "limit", lambda self: 2 if self._last else 1)
+    passes.evaluate(trainer.task, trainer.programs, open_source(*data, batch_size=8), 1)
+    assert Two.calls == [1, 2, 2, 1, 1]
+
+
 def test_predict_is_in_order(trainer, data):
     model = trainer.task.model
     found = passes.predict(trainer.programs, open_source((data[0],), batch_size=8))
