@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
 from trainer import state
 
 
-def adopt(root: Any, strategy: Any) -> None:
+def adopt(root: Any, strategy: Any, by_example: bool = False) -> None:
     """Gives each replica its copy of the variables that were made outside the strategy.
 
     They are replaced where `root` holds them; values, names and settings stay.
@@ -17,10 +18,11 @@ def adopt(root: Any, strategy: Any) -> None:
     Args:
         root: a task, or whatever holds variables as `state` finds them.
         strategy: a `tf.distribute.Strategy` that makes variables of its own kind.
+        by_example: whether random layers must draw for each row by its number.
 
     Raises:
         ValueError: an optimizer has been built for them already, or they are of a kind that
-            replicas cannot share.
+            replicas cannot share, or belong to random layers that cannot draw by example.
     """
     for path, node in state.walk(root):
         if state.is_optimizer(node):
@@ -29,6 +31,8 @@ def adopt(root: Any, strategy: Any) -> None:
         state.replace(root, lambda v: v if _owns(strategy, v) else _mirrored(v))
     for path, variable in state.variables(root).items():
         _check_variable(path, variable, strategy)
+    if strategy.num_replicas_in_sync > 1:
+        _check_noise(root, by_example)
 
 
 def shard(root: Any, strategy: Any) -> None:
@@ -80,6 +84,26 @@ def _check_variable(path: str, variable: tf.Variable, strategy: Any) -> None:
             "would restore another number (13 over two replicas becomes 12). Report sums from "
             "the step in place of counting in a variable, or use VariableAggregation.MEAN."
         )
+
+
+def _check_noise(root: Any, by_example: bool) -> None:
+    """Keras's random layers keep a seed of their own, which is the same on every replica."""
+    found = [path for path in state.variables(root) if path.endswith("seed_generator_state")]
+    if not found:
+        return
+    layers = ", ".join(repr(path.rpartition("/")[0]) for path in found[:5])
+    what = f"Keras's random layers at {layers} draw from a seed that all replicas have alike"
+    way = "use random layers of ours, or draw with tf.random.stateless_* and ctx.seed()."
+    if by_example:
+        raise ValueError(
+            f"{what}, and not for each row by its number, as Replication(seeds='example') asks; "
+            + way
+        )
+    logging.warning(
+        "%s: the k-th rows of all replicas get the same noise, which is not that of one device; %s",
+        what,
+        way,
+    )
 
 
 def _owns(strategy: Any, variable: tf.Variable) -> bool:

@@ -218,7 +218,7 @@ class Replica:
             if members:
                 added = context.all_reduce(op, [tensors[i] for i in members])
                 for i, value in zip(members, added, strict=True):
-                    found[i] = value
+                    found[i] = tf.cast(value, tensors[i].dtype)  # a mean of integers is float64
         return found
 
 

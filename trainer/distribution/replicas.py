@@ -59,18 +59,7 @@ class Replicas:
                 f"strategy={strategy!r} is a {type(strategy).__name__}; it must be a "
                 "tf.distribute.Strategy, for example tf.distribute.MirroredStrategy()."
             )
-        if isinstance(strategy, tf.distribute.ParameterServerStrategy):
-            raise ValueError(
-                "strategy is a ParameterServerStrategy, which makes updates again when a worker is "
-                "lost, so that no run is exact; use MirroredStrategy or "
-                "MultiWorkerMirroredStrategy."
-            )
-        if isinstance(strategy, tf.distribute.TPUStrategy):
-            raise ValueError(
-                "strategy is a TPUStrategy, which is not supported yet: its replicas are traced as "
-                "one, and rows are shared out by replica. Use MirroredStrategy or "
-                "MultiWorkerMirroredStrategy."
-            )
+        _check_kind(strategy)
         self.strategy = strategy
         self.count: int = strategy.num_replicas_in_sync
         plain = strategy is _default_strategy() or isinstance(
@@ -98,7 +87,7 @@ class Replicas:
     def adopt(self, root: Any) -> None:
         """Gives each replica its copy of what was made outside the strategy; see `adoption`."""
         if self.spread:
-            adoption.adopt(root, self.strategy)
+            adoption.adopt(root, self.strategy, self.by_example)
         if self._shards and self.count > 1:
             adoption.shard(root, self.strategy)
 
@@ -212,6 +201,30 @@ class Replicas:
 
     def _rows_of(self, value: Any) -> Any:
         return tf.concat(self.strategy.experimental_local_results(value), 0)
+
+
+def _check_kind(strategy: tf.distribute.Strategy) -> None:
+    """Refuses all strategies but those that are known to be exact."""
+    kinds = (
+        tf.distribute.OneDeviceStrategy,
+        tf.distribute.MirroredStrategy,
+        tf.distribute.MultiWorkerMirroredStrategy,
+    )
+    if strategy is _default_strategy() or isinstance(strategy, kinds):
+        return
+    name = type(strategy).__name__
+    why = "is not known to be exact"
+    if "ParameterServer" in name:
+        why = "makes updates again when a worker is lost, so that no run is exact"
+    elif "TPU" in name:
+        why = (
+            "is not supported yet: its replicas are traced as one, and rows are shared out by "
+            "replica"
+        )
+    raise ValueError(
+        f"strategy is a {name}, which {why}; use MirroredStrategy, MultiWorkerMirroredStrategy or "
+        "OneDeviceStrategy."
+    )
 
 
 def check_ends(ended: np.ndarray) -> None:

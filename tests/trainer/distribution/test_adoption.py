@@ -61,3 +61,18 @@ def test_what_replicas_cannot_share_is_refused(two):
     task.noise = tf.random.Generator.from_seed(1)
     with pytest.raises(ValueError, match=r"ctx\.seed"):
         adopt(task, two)
+
+
+def test_random_layers_of_keras_draw_alike_on_all_replicas_and_that_is_said(two, caplog):
+    class Noisy(Task):
+        def __init__(self):
+            super().__init__()
+            self.model = keras.Sequential([keras.layers.Dropout(0.5)])
+
+    adopt(Noisy(), two)
+    assert "random layers at 'model'" in caplog.text and "get the same noise" in caplog.text
+    with pytest.raises(ValueError, match=r"as Replication\(seeds='example'\) asks; use random"):
+        adopt(Noisy(), two, by_example=True)
+    caplog.clear()
+    adopt(Held(), two)
+    assert not caplog.text

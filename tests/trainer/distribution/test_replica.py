@@ -161,3 +161,14 @@ def test_gather_gives_rows_in_the_order_of_the_batch_and_gradients_to_their_owne
 def test_gather_of_selected_rows_is_refused():
     with pytest.raises(ValueError, match="one row for each of this replica's examples"):
         Replica(2, 0, Split.of(tf.zeros([4]), 2)).gather(tf.zeros([3]))
+
+
+@pytest.mark.parametrize("dtype", [tf.int32, tf.int64, tf.float32])
+def test_a_sum_keeps_its_dtype_where_each_replica_has_the_whole_batch(dtype, two):
+    """TensorFlow's mean of integers is float64: the end of an epoch alone would be of another."""
+
+    def fn(replica, x):
+        return replica.sum(x[0])
+
+    for found in _each(two, Split(()), fn, tf.constant([7], dtype)):
+        assert found.dtype == dtype and found.numpy() == 7
