@@ -114,9 +114,11 @@ class StepContext:
         if self._gradient_norm:
             self.scalars[f"{prefix}gradient_norm"] = gradients.global_norm(result.gradients)
         apply = _apply if scaler is None else partial(scaler.apply_if_finite, step=self._seeds.step)
+        # What other optimizers assign goes to several devices at once, which XLA cannot compile.
+        by_xla = self._by_xla and getattr(optimizer, "updates_own_copies", False)
         skipped = self._replica.update(
             optimizer,
-            lambda *given: update.compiled(lambda: apply(*given), self._by_xla),
+            lambda *given: update.compiled(lambda: apply(*given), by_xla),
             result,
         )
         if scaler is not None:

@@ -44,11 +44,13 @@ class Foreign(tf.Module):
         self.moved.assign_add(1.0)
 
 
+@pytest.mark.parametrize("jit", [False, "step"])
 @pytest.mark.parametrize("make", [lambda: optimizers.SGD(1.0, global_clipnorm=1.0), Foreign])
-def test_gradients_are_clipped_once_they_are_those_of_the_batch(make, mirrored):
+def test_gradients_are_clipped_once_they_are_those_of_the_batch(make, jit, mirrored):
     """A global norm of 5 is clipped to 1: one step of [-.6, -.8], by any optimizer."""
     task = Pull(make())
-    Trainer(task, strategy=mirrored(2)).fit(ROWS, batch_size=2, steps=1, shuffle=False, verbose=0)
+    trainer = Trainer(task, strategy=mirrored(2), jit=jit)
+    trainer.fit(ROWS, batch_size=2, steps=1, shuffle=False, verbose=0)
     np.testing.assert_allclose(task.w.numpy(), [-0.6, -0.8], rtol=1e-6)
     if isinstance(task.optimizer, Foreign):
         assert float(task.optimizer.moved.numpy()) == 1.0  # once, not by each replica
