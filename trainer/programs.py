@@ -173,6 +173,20 @@ class Programs:
         """Every loop made so far."""
         return list(self._loops.values())
 
+    def own(self, verb: str) -> Callable[[int, int], list[tuple[int, int]]]:
+        """`own(rows, full)`: the spans of a batch that this worker's replicas will take.
+
+        A batch has so many rows, and full ones of its data have `full`. It must say what `step`
+        does: a batch may be taken in more parts than were asked for, and full ones may have been
+        larger in an earlier call.
+        """
+
+        def spans(rows: int, full: int) -> list[tuple[int, int]]:
+            parts = self.parts if verb == "train" else 1
+            return self.replicas.rows(rows, parts, max(full, self._rows.get(verb, 0)))
+
+        return spans
+
     def memory(self) -> dict[str, Any]:
         """The choices made, for a checkpoint: a resumed run compiles everything the same way."""
         choices = {

@@ -235,6 +235,7 @@ class Trainer:
                 batch_size=validation_batch_size or batch_size,
                 seed=self.seed,
                 pairs=isinstance(self.task, Supervised),
+                own=self.programs.own("evaluate"),
             )
             if held_out is not None:
                 y = targets_of(validation_data)
@@ -335,7 +336,7 @@ class Trainer:
         if function not in VERBS:
             raise ValueError(f"function={function!r}; it is one of {', '.join(VERBS)}.")
         join = self.accumulate if function == "train" else 1
-        source = self._open(x, y, sample_weight, batch_size=batch_size, join=join)
+        source = self._open(function, x, y, sample_weight, batch_size=batch_size, join=join)
         try:
             self._building.build(function, source, y, batch_size)
             segment = passes.first_segment(source)
@@ -405,6 +406,7 @@ class Trainer:
     ) -> Source:
         """Opens data to train on, as `fit` does, and makes all variables; close it after use."""
         source = self._open(
+            "train",
             x,
             y,
             sample_weight,
@@ -434,7 +436,7 @@ class Trainer:
         self, verb: str, x: Any, y: Any, batch_size: int | None, sample_weight: Any
     ) -> Iterator[Source]:
         """Data to go through once, with everything built and restored for it."""
-        source = self._open(x, y, sample_weight, batch_size=batch_size)
+        source = self._open(verb, x, y, sample_weight, batch_size=batch_size)
         try:
             if source.infinite:
                 raise ValueError(f"x never ends, and so would {verb}; pass x.take(n).")
@@ -445,5 +447,6 @@ class Trainer:
         finally:
             source.close()
 
-    def _open(self, x: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Source:
-        return open_source(x, y, sample_weight, seed=self.seed, own=self._replicas.rows, **how)
+    def _open(self, verb: str, x: Any, y: Any, sample_weight: Any, **how: Any) -> Source:
+        own = self.programs.own(verb)
+        return open_source(x, y, sample_weight, seed=self.seed, own=own, **how)

@@ -24,6 +24,8 @@ from trainer.data.weights import ClassWeight
 
 __all__ = ["open_source", "Segment", "Source", "Reader"]
 
+Own = Callable[[int, int], Sequence[tuple[int, int]]]
+
 
 def open_source(
     x: Any,
@@ -36,7 +38,7 @@ def open_source(
     join: int = 1,
     class_weight: Any = None,
     budget_bytes: int | None = None,
-    own: Callable[[int, int, int], Sequence[tuple[int, int]]] | None = None,
+    own: Own | None = None,
     argument: str = "x",
 ) -> Source:
     """Opens data for reading in steps.
@@ -61,8 +63,8 @@ def open_source(
         budget_bytes: arrays of no more bytes than this are copied to the device once, larger ones
             fed by chunks. None means a quarter of the free memory, at most 2 GiB. Tensors that are
             there already do not count.
-        own: `own(rows, join, full)` gives the spans of rows that this process wants of a batch of
-            so many rows, where full ones have `full`: others of large arrays are not read.
+        own: `own(rows, full)` gives the spans of rows that this process wants of a batch of so
+            many rows, where full ones have `full`: others of large arrays are not read.
         argument: the name of x in messages.
 
     Raises:
@@ -89,11 +91,13 @@ def open_source(
     budget = default_budget() if budget_bytes is None else budget_bytes
     if size <= budget:
         return ResidentArrays(batch, n, rows, shuffle=shuffle, seed=seed)
-    spans = None if own is None else (lambda part: own(part, join, rows))
+    spans = None if own is None else (lambda some: own(some, rows))
     return LargeArrays(batch, n, rows, shuffle=shuffle, seed=seed, own=spans)
 
 
-def open_validation(data: Any, *, batch_size: int | None, seed: int, pairs: bool) -> Source | None:
+def open_validation(
+    data: Any, *, batch_size: int | None, seed: int, pairs: bool, own: Own | None = None
+) -> Source | None:
     """Opens what is passed as `validation_data`; None for None.
 
     Args:
@@ -101,11 +105,12 @@ def open_validation(data: Any, *, batch_size: int | None, seed: int, pairs: bool
         batch_size: rows of a batch, for arrays.
         seed: as in `open_source`.
         pairs: whether arrays must come with targets.
+        own: as in `open_source`.
 
     Raises:
         ValueError: it has no targets, or never ends.
     """
-    how: dict[str, Any] = {"seed": seed, "argument": "validation_data"}
+    how: dict[str, Any] = {"seed": seed, "own": own, "argument": "validation_data"}
     if data is None:
         return None
     if is_stream(data):

@@ -2,12 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 import layers
 from tests.trainer.pairs import together
 from trainer import Trainer
+from trainer.data import source
+from trainer.distribution.replica import Split
 from trainer.distribution.replicas import Replicas, worker_index
 
 
@@ -37,13 +40,44 @@ def test_what_cannot_be_exact_is_refused(two):
         Replicas("mirrored")
     for kind, why in (
         (tf.distribute.TPUStrategy, "not supported yet: its replicas are traced as one"),
+        (tf.distribute.experimental.TPUStrategy, "not supported yet"),
         (tf.distribute.ParameterServerStrategy, "makes updates again when a worker is lost"),
+        (tf.distribute.experimental.ParameterServerStrategy, "makes updates again"),
+        (tf.distribute.experimental.CentralStorageStrategy, "is not known to be exact; use Mirr"),
     ):
         with pytest.raises(ValueError, match=why):
-            Replicas(object.__new__(kind))  # neither can be made here
+            Replicas(object.__new__(kind))  # most cannot be made here
     model = layers.Dense(1)
     with pytest.raises(ValueError, match="jit='loop' with 2 replicas"):
         Trainer(model, loss="mse", optimizer="sgd", strategy=two, jit="loop")
+
+
+def test_a_worker_reads_the_rows_that_its_replicas_take(two):
+    """Also where batches are taken in more parts than asked for, or were larger before."""
+    trainer = Trainer(layers.Dense(1), loss="mse", optimizer="sgd", strategy=two, accumulate=4)
+    replicas, programs = trainer._replicas, trainer.programs
+    replicas.workers, replicas._local, replicas._first = 2, 1, 1
+    programs._rows["train"] = 32  # of the calls before
+    for parts, rows, full in ((4, 16, 16), (8, 32, 32), (4, 6, 6), (4, 6, 32)):
+        programs.parts = parts
+        taken = Split.of_rows(rows, 2, parts, 32)  # as `spread_step` shares it
+        assert programs.own("train")(rows, full) == (taken.spans(1) or [(0, rows)])
+    assert programs.own("evaluate")(9, 9) == [(5, 9)]
+
+
+def test_of_data_held_out_ones_own_rows_are_read(two, monkeypatch):
+    asked = []
+
+    def rows(self, *given):
+        asked.append(given)
+        return [(0, given[0])]
+
+    monkeypatch.setattr(Replicas, "rows", rows)
+    monkeypatch.setattr(source, "default_budget", lambda: 0)  # arrays stay on the host
+    trainer = Trainer(layers.Dense(1), loss="mse", optimizer="sgd", strategy=two, jit=False)
+    x, y = np.ones([20, 3], "float32"), np.ones([20, 1], "float32")
+    trainer.fit(x, y, batch_size=8, validation_data=(x[:6], y[:6]), verbose=0)
+    assert {rows for rows, parts, full in asked} == {8, 4, 6}
 
 
 def test_one_of_several_workers_without_a_strategy_is_refused(two, monkeypatch):
