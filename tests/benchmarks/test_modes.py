@@ -44,6 +44,7 @@ def test_the_verdict_is_of_the_chosen_way_against_the_best():
         record
     )
     assert "its trial took 6.0 s, 1.0% of ten minutes" in _shown(record)
+    assert "against the rounds of 'auto' itself: loop +400.0% (noise 0.0%)" in _shown(record)
     assert "+0.0% (noise 0.0%) against the choice: within 3%" in _shown(
         _record(auto=1.0, graph=2.0, step=0.9)
     )
@@ -55,11 +56,12 @@ def test_the_page_says_the_same():
     measured = {"workloads": {"digits": _record(auto=5.0, graph=2.0, step=1.1, loop=1.0)}}
     line = modes.to_markdown(measured).splitlines()[-1]
     assert line == (
-        "| a title | 3.75 | 6.82 | 7.5 | step | loop +10.0% (noise 0.0%) | 6.0 s, 1.0% |"
+        "| a title | 3.75 | 6.82 | 7.5 | step | loop +10.0% (noise 0.0%) "
+        "| loop +400.0% (noise 0.0%) | 6.0 s, 1.0% |"
     )
     only = {"workloads": {"digits": _record(auto=1.0, graph=2.0, step=0.9), "x": {"skipped": ""}}}
     (line,) = modes.to_markdown(only).splitlines()[2:]
-    assert "| 8.33 | | step | itself |" in line
+    assert "| 8.33 | | step | itself | step +11.1% (noise 0.0%) |" in line
 
 
 def test_what_could_not_run_says_why():
