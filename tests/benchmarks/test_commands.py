@@ -14,6 +14,7 @@ from benchmarks import harness, results, speed
         ("benchmarks.speed", "--rounds"),
         ("benchmarks.overhead", "--features"),
         ("benchmarks.modes", "--modes"),
+        ("benchmarks.feeding", "--seconds"),
         ("benchmarks.losses", "--vocabulary"),
         ("benchmarks.saving", "--every"),
         ("benchmarks.precision", "--device"),
