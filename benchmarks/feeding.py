@@ -11,6 +11,7 @@ is put into feeding.json beside those that the file has.
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import tempfile
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
             rounds=given.rounds,
             seconds=given.seconds,
             data_dir=given.data_dir,
-            say=lambda text, name=name: logging.info("%s: %s", name, text),
+            say=functools.partial(logging.info, "%s: %s", name),
         )
         record |= machine.about()
         show(out, name, record)
