@@ -1,4 +1,7 @@
-"""Every Python block of every page of docs/ runs as it stands, in order, one namespace a page."""
+"""Every Python block of every page of docs/ runs as it stands, in order, one namespace a page.
+
+A block that names its file, as in "```python train.py", is a script: it runs by itself.
+"""
 
 import os
 import pathlib
@@ -9,6 +12,7 @@ import sys
 import pytest
 
 PAGES = sorted((pathlib.Path(__file__).parents[2] / "docs").glob("*.md"))
+README = PAGES[0].parents[1] / "README.md"
 
 
 def blocks(page):
@@ -16,6 +20,12 @@ def blocks(page):
     text = page.read_text(encoding="utf-8")
     for found in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         yield text.count("\n", 0, found.start(1)), found.group(1)
+
+
+def scripts(page):
+    """(name, code) of each block that is a script."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"^```python (\S+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def run(page):
@@ -43,6 +53,30 @@ def test_the_blocks_of(page, tmp_path, monkeypatch, root):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_scripts(tmp_path, root):
+    """Of several workers one, which is whoever is started without TF_CONFIG."""
+    found = [(page.name, *script) for page in PAGES for script in scripts(page)]
+    assert [(page, name) for page, name, _ in found] == [("launching.md", "train.py")]
+    for _, name, code in found:
+        (tmp_path / name).write_text(code, encoding="utf-8")
+        subprocess.run(
+            [sys.executable, name],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            check=True,
+        )
+    assert list(tmp_path.glob("runs/a/*-step-40"))  # where the page says that checkpoints are
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+def test_every_block_says_what_it_is(page):
+    """So that no Python is left out because it is called by another name, or by none."""
+    fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert not any(fences[1::2]), "a block is not closed"
+    known = {"python", "python train.py", "sh", "yaml", "text"}
+    assert set(fences[::2]) <= known, set(fences[::2]) - known
 
 
 if __name__ == "__main__":
