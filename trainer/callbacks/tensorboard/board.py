@@ -29,6 +29,7 @@ LAYOUT = {
         "update / weight": ["^update_ratio/"],
         "gradient norms": ["^gradient_norm"],
         "weight norms": ["^weight_norm/"],
+        "loss scale": ["loss_scale$"],
         "steps a second": ["^speed/steps_per_second$"],
         "where time went": ["^speed/.*_share$"],
     },
@@ -38,6 +39,12 @@ LAYOUT = {
 class TensorBoard(Callback):
     """Writes each step's values, the means of each epoch, validations, and what the run is.
 
+    Of Keras's arguments `log_dir`, `histogram_freq`, `write_graph` and `update_freq` are here, the
+    last with "batch" as its default: all steps come out of the compiled loop together. Others are
+    not, on purpose: `write_images` (weights as images: histograms and `Predictions` say more),
+    `profile_batch` (`Profiler`), `write_steps_per_second` (always written), `embeddings_freq` and
+    `embeddings_metadata` (`embeddings`, written when fit ends).
+
     Two runs stand under `log_dir`, `train` and `validation`, and a quantity has one tag in both, so
     that TensorBoard draws the two in one chart. The x-axis is always the step, counted over all
     calls of fit.
@@ -46,7 +53,7 @@ class TensorBoard(Callback):
     |---|---|---|
     | `loss`, `accuracy`, ... | the value of each step | the value of each validation |
     | `epoch/loss`, `epoch/accuracy`, ... | the mean over each epoch | its validation |
-    | `learning_rate` and other step values | the value of each step | |
+    | `learning_rate`, `loss_scale` and other step values | the value of each step | |
     | `speed/steps_per_second`, `speed/input_share`, ... | at each write, where time went | |
     | `weights/...`, `gradients/...`, `updates/...` | histograms | |
     | `update_ratio/...` and other norms | at the steps of the histograms | |

@@ -41,6 +41,7 @@ def train(folder, **options):
         optimizer=optimizers.Adam(0.05),
         metrics=["binary_accuracy", Confusion(), metrics.PRCurve(21)],
         gradient_norm=True,
+        precision="mixed_float16",
         jit=False,
     )
     board = TensorBoard(

@@ -94,9 +94,13 @@ def test_custom_scalars(server):
     layout = server.get("plugin/custom_scalars/layout")
     charts = {c["title"]: [x["title"] for x in c["chart"]] for c in layout["category"]}
     assert charts["Health"] == [
-        "update / weight", "gradient norms", "weight norms", "steps a second",
+        "update / weight", "gradient norms", "weight norms", "loss scale", "steps a second",
         "where time went",
     ]  # fmt: skip
+    found = server.get("plugin/custom_scalars/scalars", run="train", tag="loss_scale$")
+    ((tag, events),) = found["tag_to_events"].items()
+    assert tag == "loss_scale" and [event[1] for event in events] == list(range(1, 25))
+    np.testing.assert_array_equal([e[2] for e in events], server.history.steps["loss_scale"])
     found = server.get("plugin/custom_scalars/scalars", run="train", tag="^update_ratio/")
     assert set(found["tag_to_events"]) == {f"update_ratio/{name}" for name in NAMES}
 
