@@ -121,10 +121,14 @@ class Fit:
         callbacks: Sequence[Callback],
         validation: Validation | None,
         say: Callable[[str], None],
+        table: bool,
         verbs: Verbs,
         clock: Clock,
     ) -> None:
-        """Trains until the call's goal; a signal ends it with everything kept."""
+        """Trains until the call's goal; a signal ends it with everything kept.
+
+        At its end it says where the time went, in a line or in a table.
+        """
         position, session = self._position, self._session
         goal = self._goal(call, source, steps_per_epoch)
         total = goal.total_steps(position)
@@ -183,7 +187,8 @@ class Fit:
                 # The same unless a step failed amid a call, after others that count.
                 position.step = int(self._programs.counter.read_value())
                 call.history.time = TimeSpent(clock.read())
-                say(f"took {call.history.time.line}")
+                spent = call.history.time
+                say(f"where the time went\n{spent}" if table else f"took {spent.line}")
 
     def _goal(self, call: Call, source: Source, steps_per_epoch: int | None) -> Goal:
         goal = call.goal(steps_per_epoch or source.steps_per_epoch)

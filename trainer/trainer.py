@@ -186,7 +186,7 @@ class Trainer:
             steps: the step to train to, counted over all calls of fit, instead of `epochs`; goes
                 on in the epoch that is open.
             steps_per_epoch: updates that make an epoch, for data without an end of its own.
-            verbose: 0 silent, 1 a progress bar, 2 a line per epoch; "auto" is 1.
+            verbose: 0 silent, 1 a bar, 2 lines and a table of where the time went; "auto" is 1.
             callbacks: see `trainer.callbacks`.
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or a stream as `x` may be.
             validation_split: share of the arrays, from their end, kept for validation instead.
@@ -257,6 +257,7 @@ class Trainer:
                     callbacks=with_progress(callbacks, verbose),
                     validation=validation,
                     say=say,
+                    table=verbose == 2,
                     clock=clock,
                     verbs=Verbs(self.predict, self.export),
                 )

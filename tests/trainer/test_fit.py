@@ -103,12 +103,14 @@ def test_why_it_ended_early_is_said(data, capsys):
 
     trainer = Trainer(layers.Dense(4), loss="mse", optimizer="sgd", jit=False)
     x, y = data[0], np.zeros((53, 4), "float32")
-    for verbose in (2, 0):
+    for verbose in (1, 0):
         trainer.fit(x, y, epochs=9, callbacks=[Enough()], verbose=verbose)
     lines = capsys.readouterr().out.splitlines()
     assert lines.count("stopped: good enough") == 1 and lines[-1].startswith("took ")
-    trainer.fit(x, y, verbose=2)
-    assert "stopped" not in capsys.readouterr().out
+    history = trainer.fit(x, y, verbose=2)
+    said = capsys.readouterr().out
+    assert "stopped" not in said
+    assert said.endswith(f"where the time went\n{history.time}\n")
 
 
 def test_a_signal_after_the_last_step_is_not_lost(data, ctrl_c):

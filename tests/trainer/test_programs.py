@@ -198,10 +198,10 @@ def test_plan_is_for_one_function(data, capsys):
 
 def test_fit_says_what_compiling_took(data, capsys):
     trainer = _trainer(jit=False)
-    trainer.fit(*data, batch_size=8, verbose=2)
+    trainer.fit(*data, batch_size=8, verbose=1)
     assert re.search(r"took .* s: compile \d+%", capsys.readouterr().out)
     made = len(trainer.programs.guard.programs)
-    trainer.fit(*data, batch_size=8, verbose=2)
+    trainer.fit(*data, batch_size=8, verbose=1)
     assert len(trainer.programs.guard.programs) == made
 
 
