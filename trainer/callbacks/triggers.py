@@ -140,7 +140,7 @@ class Validated:
 
 
 class EachCall:
-    """Due at every boundary that there is, and the cause of none: about twice a second."""
+    """Due at every boundary that there is, and the cause of none: twice a second or more often."""
 
     def next(self, moment: Moment) -> int:
         """`NEVER`: it is called when others are, and between."""

@@ -71,7 +71,7 @@ class _Kept(NamedTuple):
 class NaNPostMortem(Callback):
     """Ends a run whose loss, gradients or variables are not finite, and finds out why.
 
-    Before each compiled call (about twice a second) it notes the state, without copying it; after
+    Before each compiled call it notes the state, which TensorFlow copies at the next update; after
     it, it looks at what each step reported (the losses, and `gradient_norm` where the trainer
     reports it) and at every variable: a relu makes 0 of NaN, so that a loss may stay finite over
     broken weights. Where one is NaN or infinite, it goes back to the last good state, makes the
@@ -86,7 +86,8 @@ class NaNPostMortem(Callback):
     The batch, the state and the text are in the folder.
 
     The state costs room for one more copy of all variables, and a second for the call before it;
-    the time is that of reading every variable once a call.
+    the time is that of copying every variable and reading it once a call, which is of half a second
+    or 2,048 steps at most, and shorter where an epoch ends or a callback is due.
 
     Args:
         directory: where `step_N/` with batch.npz, state.npz and report.txt is written; None writes

@@ -55,7 +55,7 @@ class RewindOnSpike(Callback):
         deviations: how far above the median.
         patience: how many steps on end.
         window: how many losses before count.
-        every: steps between looks, and between good states.
+        every: steps between looks, and between good states; no compiled call is longer.
         margin: steps that a good state is older than the spike, at least.
         most: rewinds after which the run ends instead.
         checkpoints: None keeps two good states in memory (room for as many copies of all
