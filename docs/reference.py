@@ -15,9 +15,17 @@ MODULES = (
     "trainer",
     "trainer.metrics",
     "trainer.callbacks",
+    "trainer.callbacks.predictions",
+    "trainer.instruments",
     "trainer.inspect",
     "trainer.checkpoint",
+    "trainer.weights",
+    "trainer.precision.check",
     "layers",
+    "layers.activations",
+    "layers.initializers",
+    "layers.regularizers",
+    "layers.conformance",
     "losses",
     "optimizers",
     "optimizers.schedules",
@@ -77,8 +85,8 @@ class Examples(griffe.Extension):
 
 
 def page(module: griffe.Module) -> str:
-    """One module's page: all that its `__all__` names, except modules, which have their own."""
-    names = [str(name) for name in module.exports or ()]
+    """One module's page: its public names, except modules, which have their own."""
+    names = public(module)
     for name in names:
         if module[name].is_module and name in module[name].members:  # imported from its own file
             module.set_member(name, griffe.Alias(name, module[name][name], parent=module))
@@ -97,6 +105,19 @@ def page(module: griffe.Module) -> str:
 
     text = LINK.sub(linked, text)
     return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+
+
+def public(module: griffe.Module) -> list[str]:
+    """What its `__all__` names; without one, the classes and functions it defines."""
+    if module.exports is not None:
+        return [str(name) for name in module.exports]
+    return [
+        name
+        for name, member in module.members.items()
+        if not name.startswith("_")
+        and not member.is_alias
+        and (member.is_class or member.is_function)
+    ]
 
 
 def slug(heading: str) -> str:

@@ -31,13 +31,44 @@ def test_the_pages_are_up_to_date(written, root):
     assert not old, f"{', '.join(old)}: run `python3 dev.py docs`"
 
 
+# Without a page: `fit` opens what it is given by itself, and TensorBoard is one of the callbacks.
+INTERNAL = {"trainer.data", "trainer.callbacks.tensorboard"}
+
+
+def offered(root):
+    """The modules that users import from: packages that list names, modules listed there, and
+    whatever a page imports."""
+    packages = ("trainer", "layers", "losses", "optimizers")
+    found = set()
+    for path in (path for package in packages for path in (root / package).rglob("__init__.py")):
+        module = importlib.import_module(".".join(path.parent.relative_to(root).parts))
+        listed = [getattr(module, name) for name in getattr(module, "__all__", ())]
+        found |= {module.__name__} if listed else set()
+        found |= {value.__name__ for value in listed if inspect.ismodule(value)}
+    for page in [root / "README.md", *(root / "docs").glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        for name, imported in re.findall(r"^ *from ([\w.]+) import ([\w, ]+)", text, re.MULTILINE):
+            if name.partition(".")[0] in packages:
+                there: dict = {}
+                exec(f"from {name} import {imported}", there)
+                found |= {name, *(v.__name__ for v in there.values() if inspect.ismodule(v))}
+    return found - INTERNAL
+
+
+def test_every_public_module_has_its_page(written, root):
+    missing = {f"{name}.md" for name in offered(root)} - written.keys()
+    assert not missing
+
+
 def test_every_public_class_and_function_has_its_entry(written):
     for name in (page.removesuffix(".md") for page in written if page != "README.md"):
         module = importlib.import_module(name)
         headings = re.findall(r"^#+ `(.*)`$", written[f"{name}.md"], re.MULTILINE)
-        for public in module.__all__:
+        for public in getattr(module, "__all__", vars(module)):
             value = getattr(module, public)
-            if inspect.isclass(value) or inspect.isfunction(value):
+            if not (inspect.isclass(value) or inspect.isfunction(value)):
+                continue
+            if hasattr(module, "__all__") or (value.__module__ == name and public[0] != "_"):
                 assert f"{name}.{public}" in headings
 
 
