@@ -32,5 +32,9 @@ def function_graph(graph: tf.Graph, name: str) -> tf.Graph | None:
 
 def called(op: tf.Operation) -> list[str]:
     """Names of the functions that an operation calls."""
-    values = op.node_def.attr.values()
-    return [v.func.name for v in values if v.HasField("func")]
+    found = []
+    for value in op.node_def.attr.values():
+        if value.HasField("func"):
+            found.append(value.func.name)
+        found += [function.name for function in value.list.func]  # the branches of a Case
+    return found

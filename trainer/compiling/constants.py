@@ -23,6 +23,11 @@ _CONSTANT_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(["ArgMax", "ArgMin", "Cumsum", "Cumprod", "Transpose", "ReverseV2"], (1,)),
     **dict.fromkeys(["OneHot", "TopKV2", "ExpandDims", "Bincount", "ResizeBilinear"], (1,)),
     **dict.fromkeys(["ResizeNearestNeighbor", "Multinomial"], (1,)),
+    **dict.fromkeys(["StatelessMultinomial", "SplitV"], (1, 2)),
+    **dict.fromkeys(["Split"], (0,)),
+    **dict.fromkeys(["ConcatV2"], (-1,)),
+    **dict.fromkeys(["Roll"], (2,)),
+    **dict.fromkeys(["StridedSliceGrad"], (0, 1, 2, 3)),
     **dict.fromkeys(["UnsortedSegmentSum", "UnsortedSegmentMax", "GatherV2", "ScatterNd"], (2,)),
     **dict.fromkeys(["RandomUniform", "RandomStandardNormal", "TruncatedNormal"], (0,)),
     **dict.fromkeys(["StatelessRandomUniform", "StatelessRandomUniformV2"], (0,)),
@@ -31,7 +36,11 @@ _CONSTANT_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(["StatelessRandomUniformFullIntV2", "StatelessRandomUniformIntV2"], (0,)),
 }
 _DATA_INPUTS = {"Slice": (0,), "StridedSlice": (0,), "Fill": (1,), "GatherV2": (0, 1)}
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+# What calls functions -> how many of its inputs are not handed to them.
+_CALLS = {
+    **dict.fromkeys(["PartitionedCall", "StatefulPartitionedCall", "While", "StatelessWhile"], 0),
+    **dict.fromkeys(["If", "StatelessIf", "Case", "StatelessCase"], 1),
+}
 # What is known from a tensor's shape alone.
 _STATIC = ("Shape", "ShapeN", "Size", "Rank")
 
@@ -89,23 +98,41 @@ def _asked_for(graph: tf.Graph) -> Iterator[tuple[tf.Operation, tf.Tensor]]:
     """(operation, input) for each value asked for at compile time, of the functions called too."""
     for op in graph.get_operations():
         for index in _CONSTANT_INPUTS.get(op.type, ()):
-            if index < len(op.inputs) and index not in _DATA_INPUTS.get(op.type, ()):
+            if -1 <= index < len(op.inputs) and index not in _DATA_INPUTS.get(op.type, ()):
                 yield op, op.inputs[index]
         if op.type in _CALLS:
             yield from _asked_by_call(op)
 
 
 def _asked_by_call(call: tf.Operation) -> Iterator[tuple[tf.Operation, tf.Tensor]]:
-    """Those of a called function that lead back to what it was called with."""
+    """Those of the functions it calls that lead back to what they were called with."""
+    kept = _kept(call)
     for name in graphs.called(call):
         inner = graphs.function_graph(call.graph, name)
         if inner is None:
             continue
-        places = {id(x): i for i, x in enumerate(inner.inputs)}
+        places = {id(x): i for i, x in enumerate(inner.inputs) if kept is None or i in kept}
         for op, value in _asked_for(inner):
             for root in _roots(value):
                 if id(root) in places:
-                    yield op, call.inputs[places[id(root)]]
+                    yield op, call.inputs[places[id(root)] + _CALLS[call.type]]
+
+
+def _kept(call: tf.Operation) -> set[int] | None:
+    """Which values of a loop stay what they were, turn by turn; None for what is no loop."""
+    if call.type not in ("While", "StatelessWhile"):
+        return None
+    body = graphs.function_graph(call.graph, call.get_attr("body").name)
+    if body is None:
+        return set()
+    pairs = enumerate(zip(body.inputs, body.outputs, strict=True))
+    return {i for i, (before, after) in pairs if _behind(after) is before}
+
+
+def _behind(value: tf.Tensor) -> tf.Tensor:
+    while value.op.type == "Identity":
+        value = value.op.inputs[0]
+    return value
 
 
 def _roots(value: tf.Tensor) -> Iterable[tf.Tensor]:

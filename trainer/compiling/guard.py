@@ -108,7 +108,9 @@ class Guard:
             for p in self.programs
         ]
         compiled = sum(p.mode != "graph" and p.first_seconds is not None for p in self.programs)
-        total = f"{len(lines)} programs traced, {compiled} of them compiled by XLA"
+        total = f"{len(lines)} programs traced, {compiled} of them run in XLA's modes"
+        if compiled:
+            total += ", which compile once for each (inferred: XLA's own compilations are not seen)"
         return "\n".join([*lines, total])
 
 
