@@ -34,8 +34,7 @@ def test_the_choice_follows_the_length_of_the_run(data, capsys):
     assert trainer.programs.choices["train"].mode == "graph"
     assert "compiled as a TensorFlow graph" in capsys.readouterr().out
     long = _trainer()
-    source = long._open(*data, batch_size=8)
-    long._building.build("train", source, data[1], 8)
+    source = long.prepare(*data, batch_size=8, shuffle=False)
     segment = source.reader(0).take(7)
     enough = 20_000  # launches outweigh a compilation, and it is too short for a trial
     loop = long.programs.loop("train", source.fetch, segment, enough)
