@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import pathlib
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -32,6 +33,18 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(dev, "make_venv", make_venv)
     monkeypatch.setattr(dev, "install", lambda extras: record.installed.append(sorted(extras)))
     return record
+
+
+def test_docs_on_a_python_without_its_generator(home, monkeypatch, capsys):
+    """Told before anything is installed; setup.cfg has the same bound."""
+    monkeypatch.setattr(dev.sys, "version_info", (3, 10, 4))
+    assert dev.main(["docs"]) == 1
+    said = capsys.readouterr().err
+    assert "docs needs Python 3.11 or newer" in said and "this is 3.10" in said
+    assert not home.made and not home.installed
+    dev.check_python_of_docs((3, 11))
+    text = (pathlib.Path(dev.__file__).parent / "setup.cfg").read_text(encoding="utf-8")
+    assert 'griffe2md>=1.5; python_version >= "3.11"' in text
 
 
 def test_flags_after_the_command_are_passed_on():
