@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pathlib
 
 import numpy as np
 import pytest
@@ -207,6 +208,13 @@ def test_help_lists_them_all(run_module):
         assert f"{name}: {title}".replace(" ", "") in shown
     for file in ("mnist.npz", "*.txt", "cifar-10-batches-bin"):
         assert file in shown
+
+
+def test_the_page_of_custom_steps_lists_them():
+    page = pathlib.Path(workloads.__file__).parents[2] / "docs" / "custom_step.md"
+    text = page.read_text(encoding="utf-8")
+    for name in CUSTOM:
+        assert f"(../benchmarks/workloads/{name}.py)" in text
 
 
 def test_unknown_names_and_overrides():
