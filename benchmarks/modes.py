@@ -22,7 +22,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from benchmarks import cli, machine, plot, results, tables, workloads
+from benchmarks import cli, machine, plot, results, standing, tables, workloads
 
 AUTO = "auto"
 # name -> the Trainer's argument.
@@ -236,9 +236,8 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     head = ["steps/s", "graph", "XLA step", "XLA loop", "chosen", "the best against it"]
     head += ["against auto's own rounds", "trial"]
     rows = []
-    for record in measured["workloads"].values():
-        if "skipped" in record:
-            continue
+    timed = {n: r for n, r in measured["workloads"].items() if "skipped" not in r}
+    for record in timed.values():
         entries = record["contenders"]
         plan = entries[AUTO]["settings"]["plan"]
         best, ahead, noise, _ = verdict(record)
@@ -259,7 +258,8 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
                 f"{plan['seconds']:.1f} s, {plan['seconds'] / TEN_MINUTES:.1%}",
             ]
         )
-    return tables.markdown(head, rows)
+    where = standing.circumstances(measured, timed)
+    return f"{tables.markdown(head, rows)}\n\n{where}"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import flags, logging
 
-from benchmarks import cli, machine, quiet, results, tables
+from benchmarks import cli, machine, quiet, results, standing, tables
 
 OURS, BETWEEN, SHARDED, FIT, ORBIT = (
     "ours",
@@ -183,7 +183,8 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
                 row += [f"{entry['step_ms']['median']:.3g}", f"{over['median']:.2f}"]
                 row.append(tables.interval(over, ".2f"))
             rows.append(row)
-    return tables.markdown(head, rows)
+    where = standing.circumstances(measured, sizes)
+    return f"{tables.markdown(head, rows)}\n\n{where}"
 
 
 # ---- contenders: make(size, x, y, strategy) gives what trains one round ------------------------

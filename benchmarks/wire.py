@@ -46,7 +46,6 @@ def main(argv: Sequence[str]) -> int:
     out = tables.console()
     out.print(to_markdown(measured))
     out.print(paper(measured))
-    tables.show_machine(out, measured)
     if given.out is not None:
         folder = pathlib.Path(given.out)
         folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +147,7 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     largest = 4 * max(SIZES)
     rows.append(row(f"{largest / 2**20:g} MB, as bfloat16", measured["bfloat16"], largest))
     head = [f"{measured['workers']} processes, loopback", "ms", "low .. high", "GB/s"]
-    return tables.markdown(head, rows)
+    return f"{tables.markdown(head, rows)}\n\n{tables.machine_line(measured)}"
 
 
 def paper(measured: Mapping[str, Any]) -> str:

@@ -7,8 +7,11 @@ import pytest
 import rich.console
 
 from benchmarks import modes, results, workloads
+from tests.benchmarks.files import MACHINE
 from trainer.compiling import cost
 from trainer.compiling.choice import Choice
+
+ABOUT = {"machine": MACHINE, "versions": {"tensorflow": "2.21.0"}}
 
 
 def _record(**seconds):
@@ -54,13 +57,14 @@ def test_the_verdict_is_of_the_chosen_way_against_the_best():
 def test_the_page_says_the_same():
     """Of the same record: the loop takes 1.0 where the chosen step takes 1.1."""
     measured = {"workloads": {"digits": _record(auto=5.0, graph=2.0, step=1.1, loop=1.0)}}
-    line = modes.to_markdown(measured).splitlines()[-1]
+    *_, line, _, where = modes.to_markdown(ABOUT | measured).splitlines()
+    assert where == "P, 2 cores, 8 GB; Python 3.11, tensorflow 2.21.0; 2030-01-01."
     assert line == (
         "| a title | 3.75 | 6.82 | 7.5 | step | loop +10.0% (noise 0.0%) "
         "| loop +400.0% (noise 0.0%) | 6.0 s, 1.0% |"
     )
     only = {"workloads": {"digits": _record(auto=1.0, graph=2.0, step=0.9), "x": {"skipped": ""}}}
-    (line,) = modes.to_markdown(only).splitlines()[2:]
+    line = modes.to_markdown(ABOUT | only).splitlines()[2]
     assert "| 8.33 | | step | itself | step +11.1% (noise 0.0%) |" in line
 
 

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import replicas
+from tests.benchmarks.files import MACHINE
 
 
 def test_times_are_compared_round_by_round():
@@ -24,10 +25,13 @@ def test_times_are_compared_round_by_round():
 def test_a_page_has_a_row_for_each_contender_that_ran():
     found = replicas.summarise({"ours, one device": [1.0], "ours": [2.0]}, steps=10)
     record = {"batch_size": 4, "contenders": found}
-    assert replicas.to_markdown({"workloads": {"small": record}}).splitlines() == [
+    measured = {"machine": MACHINE, "versions": {"a": "1"}, "workloads": {"small": record}}
+    assert replicas.to_markdown(measured).splitlines() == [
         "| a step on replicas | small, batch 4: ms | x one device | low .. high |",
         "|---|---:|---:|---:|",
         "| ours | 200 | 2.00 | 2.00 .. 2.00 |",
+        "",
+        "P, 2 cores, 8 GB; Python 3.11, a 1; 2030-01-01.",
     ]
 
 

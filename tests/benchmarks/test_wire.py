@@ -3,8 +3,11 @@
 import pytest
 
 from benchmarks import wire
+from tests.benchmarks.files import MACHINE
 
 MEASURED = {
+    "machine": MACHINE,
+    "versions": {"tensorflow": "2.21.0"},
     "workers": 2,
     "exchanges": {
         str(n): {"median": seconds, "low": seconds, "high": 2 * seconds}
@@ -19,10 +22,15 @@ def test_speed_is_that_of_the_gradients_bytes():
     assert wire.speed(MEASURED) == pytest.approx(1e9)
     lines = wire.to_markdown(MEASURED).splitlines()
     assert lines[2] == "| one number | 1 | 1 .. 2 | |"
-    assert lines[-2:] == [
+    assert lines[-4:-1] == [
         "| 64 MB | 67.1 | 67.1 .. 134 | 1 |",
         "| 64 MB, as bfloat16 | 33.6 | 20 .. 50 | 2 |",
+        "",
     ]
+
+
+def test_the_page_says_where_and_when():
+    assert wire.to_markdown(MEASURED).splitlines()[-1].startswith("P, 2 cores, 8 GB; Python 3.11, ")
 
 
 def test_tokens_that_hide_an_exchange():
