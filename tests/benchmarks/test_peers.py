@@ -1,12 +1,13 @@
 """All contenders train alike: the same losses and the same weights after the same batches."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
 
 from benchmarks import peers, workloads
-from benchmarks.peers import keras_fit
+from benchmarks.peers import keras_fit, orbit_loop
 
 SETTINGS = {
     "fit_best": {"input": "tf.data", "steps_per_execution": 4, "jit_compile": False},
@@ -123,3 +124,8 @@ def test_hopeless_settings_are_skipped_with_a_reason():
 def test_unknown_contender():
     with pytest.raises(ValueError, match="'fti' is not one of ours"):
         peers.get("fti")
+
+
+def test_the_page_says_how_orbit_is_installed():
+    page = pathlib.Path(orbit_loop.__file__).parents[2] / "docs" / "porting.md"
+    assert f"`{orbit_loop.INSTALL}`" in page.read_text(encoding="utf-8")

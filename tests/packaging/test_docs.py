@@ -1,8 +1,10 @@
 """Every Python block of every page of docs/ runs as it stands, in order, one namespace a page.
 
-A block that names its file, as in "```python train.py", is a script: it runs by itself.
+A block that names its file, as in "```python train.py", is a script: it runs by itself. One that
+names a library, as in "```python orbit", runs where that is installed.
 """
 
+import importlib.util
 import os
 import pathlib
 import re
@@ -18,14 +20,15 @@ README = PAGES[0].parents[1] / "README.md"
 def blocks(page):
     """(line of the page, code) of each Python block."""
     text = page.read_text(encoding="utf-8")
-    for found in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        yield text.count("\n", 0, found.start(1)), found.group(1)
+    for found in re.finditer(r"^```python(?: (\w+))?\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if found[1] is None or importlib.util.find_spec(found[1]):
+            yield text.count("\n", 0, found.start(2)), found[2]
 
 
 def scripts(page):
     """(name, code) of each block that is a script."""
     text = page.read_text(encoding="utf-8")
-    return re.findall(r"^```python (\S+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```python (\S+\.py)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def run(page):
@@ -75,7 +78,7 @@ def test_every_block_says_what_it_is(page):
     """So that no Python is left out because it is called by another name, or by none."""
     fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert not any(fences[1::2]), "a block is not closed"
-    known = {"python", "python train.py", "sh", "yaml", "text"}
+    known = {"python", "python train.py", "python orbit", "sh", "yaml", "text"}
     assert set(fences[::2]) <= known, set(fences[::2]) - known
 
 
