@@ -229,7 +229,7 @@ def gradients(case: Case) -> None:
 
 
 def half_precision(case: Case) -> None:
-    """Eager, `tf.function` and XLA: bfloat16 and float16 come near float32; variables keep it.
+    """Eager, `tf.function`, an XLA loop: bfloat16, float16 come near float32; variables keep it.
 
     Gradients are held by their norm: a few of their entries may cross a kink of the function.
     """
@@ -247,13 +247,16 @@ def half_precision(case: Case) -> None:
             found[dtype] = weighed_step(layer, True, x)[:2]
         return found
 
+    eager = steps(x)
+    zeros = tf.nest.map_structure(tf.zeros_like, eager)
+    by_xla = tf.function(looped(steps), autograph=False, jit_compile=True)
     modes = {
-        "eager": steps,
-        "tf.function": tf.function(steps, autograph=False),
-        "XLA": tf.function(steps, autograph=False, jit_compile=True),
+        "eager": eager,
+        "tf.function": tf.function(steps, autograph=False)(x),
+        "XLA loop": by_xla(x, tf.constant(1), zeros),
     }
-    for mode, run in modes.items():
-        for dtype, (y, grads) in run(x).items():
+    for mode, found in modes.items():
+        for dtype, (y, grads) in found.items():
             if want.dtype.is_floating and (x.dtype.is_floating or layer.weights):
                 assert y.dtype == dtype, f"compute_dtype {dtype!r} gave outputs of {y.dtype.name}"
             told = f"{mode}, {dtype}"
