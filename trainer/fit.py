@@ -52,7 +52,7 @@ class Fit:
         self._position, self._session = position, session
         self._endless: Any = None  # the data of the last call, if it never ends
 
-    def agree(self, asked: Mapping[str, int], source: Source, held_out: Source | None) -> None:
+    def agree(self, asked: Mapping[str, Any], source: Source, held_out: Source | None) -> None:
         """Of several workers, refuses those that were asked for something else, or on other data.
 
         Raises:
@@ -62,7 +62,8 @@ class Fit:
         def facts() -> dict[str, Any]:
             variables = state.variables(self._task)
             return {
-                "fit": dict(asked),
+                "fit": {name: _said(value) for name, value in asked.items()},
+                "checkpoint": self._session and _said(self._session.settings.when),
                 "data": source.fingerprint(),
                 "validation data": held_out.fingerprint() if held_out else None,
                 "variables": {n: f"{v.dtype.name} {list(v.shape)}" for n, v in variables.items()},
@@ -198,3 +199,11 @@ class Fit:
                 "of epochs=."
             )
         return goal
+
+
+def _said(value: Any) -> Any:
+    """A trigger as it was written, or its kind, where that says more of this process."""
+    if value is None or isinstance(value, int):
+        return value
+    text = repr(value)
+    return type(value).__name__ if " at 0x" in text else text

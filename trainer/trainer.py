@@ -27,6 +27,7 @@ from trainer.data.source import open_source, open_validation, targets_of
 from trainer.data.split import is_stream, split
 from trainer.distribution import agreement, lost
 from trainer.distribution.replicas import Replicas
+from trainer.distribution.settings import settings
 from trainer.fit import Fit
 from trainer.inspect.dry_run import dry_run as rehearse
 from trainer.metrics.windows import scalars
@@ -123,9 +124,18 @@ class Trainer:
         }
         self._replicas = Replicas(strategy)
         with lost.told(self._replicas), self._replicas.scope():
-            facts = partial(agreement.program, self.seed, self.accumulate, jit)
-            agreement.check(self._replicas, facts)
+            said = {
+                "seed": self.seed,
+                "accumulate": self.accumulate,
+                "jit": jit,
+                "gradient_norm": gradient_norm,
+                "precision": str(self.precision),
+                "recompute": recompute,
+                "replication": self._replicas.given,
+            }
+            agreement.check(self._replicas, partial(agreement.program, said))
             self.task = arguments.task(model_or_task, given, self.accumulate)
+            agreement.check(self._replicas, lambda: {"task": settings(self.task)})
             self._replicas.adopt(self.task)
         mark(self.task, recompute)
         self.history: History | None = None
@@ -242,7 +252,8 @@ class Trainer:
                 self._building.build(
                     "evaluate", held_out, y, batch_size, argument="validation_data[1]"
                 )
-            self._fit.agree(asked, source, held_out)
+            how = {**asked, "steps_per_epoch": steps_per_epoch, "validation_freq": every}
+            self._fit.agree(how, source, held_out)
             with self._session.open(self._position, say) if self._session else nullcontext():
                 call = self._fit.enter(x, source, asked, steps_per_epoch)
                 self.history = call.history

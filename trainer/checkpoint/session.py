@@ -189,6 +189,7 @@ class Session:
         self._fired = moment.seconds
         variables = self._variables()
         values = {name: v.read_value() for name, v in variables.items()}  # all workers may have to
+        agreement.same(self._replicas, values, moment.step)
         if self._writer is None:
             return
         packed, arrays = plain.pack(

@@ -11,6 +11,7 @@ import json
 import pathlib
 import platform
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,9 +20,9 @@ import tensorflow as tf
 from absl import logging
 
 from trainer.distribution.replicas import Replicas
+from trainer.distribution.settings import OWN
 from trainer.exits import DISAGREED
 
-_OWN = ("trainer", "layers", "losses", "optimizers")
 _MOST = 20  # differences that are told
 
 
@@ -36,12 +37,15 @@ class Disagreement(SystemExit):
         return self.message
 
 
-def check(replicas: Replicas, facts: Callable[[], Mapping[str, Any]]) -> None:
+def check(
+    replicas: Replicas, facts: Callable[[], Mapping[str, Any]], lead: str = "nothing is trained"
+) -> None:
     """Returns where all workers say the same; every worker must call it.
 
     Args:
         replicas: the workers.
         facts: gives what must be the same: name -> JSON; not asked where there is one worker.
+        lead: what follows from a difference.
 
     Raises:
         Disagreement: on every worker, if any differs.
@@ -57,7 +61,7 @@ def check(replicas: Replicas, facts: Callable[[], Mapping[str, Any]]) -> None:
         return
     more = f"\n  and {len(lines) - _MOST} more" if len(lines) > _MOST else ""
     message = (
-        "the workers do not agree, so nothing is trained:\n  "
+        f"the workers do not agree, so {lead}:\n  "
         + "\n  ".join(lines[:_MOST])
         + more
         + "\nGive every worker the same script, settings and data, and start all of them again."
@@ -105,15 +109,13 @@ def differences(facts: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def program(seed: int, accumulate: int, jit: Any) -> dict[str, Any]:
-    """Facts of what runs here: settings of the trainer, versions, hashes of the code.
+def program(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of what runs here: what the trainer was given, versions, hashes of the code.
 
     The code is that of our packages, of the script, and of the modules that lie beside it.
     """
     return {
-        "seed": seed,
-        "accumulate": accumulate,
-        "jit": jit,
+        **given,
         "versions": {
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
@@ -121,6 +123,26 @@ def program(seed: int, accumulate: int, jit: Any) -> dict[str, Any]:
         },
         "code": dict(sorted(_code())),
     }
+
+
+def same(replicas: Replicas, values: Mapping[str, tf.Tensor], step: int) -> None:
+    """Refuses to go on with variables that are not the same on all workers, bit for bit.
+
+    Raises:
+        Disagreement: on every worker, if any differs.
+    """
+
+    def facts() -> dict[str, Any]:
+        arrays = {name: np.asarray(value.numpy()) for name, value in values.items()}
+        return {
+            "variables": {
+                name: f"{zlib.crc32(array.tobytes()):08x}"
+                for name, array in arrays.items()
+                if array.dtype != object
+            }
+        }
+
+    check(replicas, facts, f"no checkpoint of step {step} is taken: each trains something else")
 
 
 def _code() -> Iterator[tuple[str, str]]:
@@ -134,9 +156,9 @@ def _code() -> Iterator[tuple[str, str]]:
         path = pathlib.Path(found).resolve()
         if not path.is_file():
             continue
-        if name in _OWN:
+        if name in OWN:
             yield name, _hash(*sorted(path.parent.rglob("*.py")))
-        elif beside in path.parents and not {*_OWN, "site-packages"} & {*path.parts}:
+        elif beside in path.parents and not {*OWN, "site-packages"} & {*path.parts}:
             yield path.name if name == "__main__" else name, _hash(path)
 
 

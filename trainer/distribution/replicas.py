@@ -38,6 +38,7 @@ class Replicas:
         spread: whether steps go through the strategy at all.
         workers: processes that train together.
         worker: which of them this is; 0 is the chief.
+        given: what a `Replication` says beside its strategy.
         by_example: whether random layers draw for each row by its number.
         exchanged: when all workers last heard of each other (`time.monotonic`).
     """
@@ -45,7 +46,9 @@ class Replicas:
     def __init__(self, strategy: Any = None) -> None:
         self._travel: tf.DType | None = None
         self.by_example = self._shards = False
+        self.given = {"gradients": "float32", "seeds": "replica", "slots": "replica"}
         if isinstance(strategy, Replication):
+            self.given = {name: getattr(strategy, name) for name in self.given}
             self._shards = strategy.slots == "sharded"
             self.by_example = strategy.seeds == "example"
             self._travel = tf.bfloat16 if strategy.gradients == "bfloat16" else None

@@ -2,9 +2,14 @@
 
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
+import layers
+import optimizers
 from tests.trainer.pairs import together
+from trainer import Checkpoint, Every, Replication, Trainer
 from trainer.distribution import agreement
 from trainer.distribution.agreement import Disagreement, check, differences, program, tell
 from trainer.distribution.replicas import Replicas
@@ -65,11 +70,89 @@ def test_the_program_is_told_by_what_decides_it(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     __import__("mine")
-    first = program(0, 1, "auto")
+    first = program({"seed": 0})
     assert {"train.py", "mine", "trainer"} <= set(first["code"])
-    assert program(0, 1, "auto") == first
+    assert program({"seed": 0}) == first
     beside.write_text("3\n")
-    second = program(1, 1, "auto")
+    second = program({"seed": 1})
     found = differences([first, second])
     assert [line.split(":")[0] for line in found] == ["seed", "code/mine"]
     assert agreement.Disagreement("x").code == 78
+
+
+def test_variables_that_part_are_found_at_the_next_checkpoint():
+    """By one bit, on all workers, by name."""
+    w = np.float32([1.0, 2.0])
+    text = tf.constant("x")
+
+    def of(desk, other):
+        values = {"w": tf.constant(other if desk.worker else w), "b": tf.zeros([]), "text": text}
+        return agreement.same(desk, values, 30)
+
+    assert together(lambda desk: of(desk, w)) == [None, None]
+    errors = together(lambda desk: of(desk, np.nextafter(w, 3, dtype=np.float32)))
+    assert all(isinstance(error, Disagreement) for error in errors)
+    assert "no checkpoint of step 30 is taken" in str(errors[0])
+    assert "variables/w: " in str(errors[0]) and "variables/b" not in str(errors[0])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"precision": "mixed_bfloat16"}, "precision: "),
+        ({"gradient_norm": True}, "gradient_norm: "),
+        ({"strategy": Replication(gradients="bfloat16")}, "replication/gradients: "),
+        ({"recompute": "model"}, "recompute: "),
+        ({"optimizer": optimizers.AdamW(weight_decay=0.5)}, "optimizer/weight_decay: "),
+    ],
+)
+def test_what_the_trainer_is_given_is_compared(given, said, monkeypatch):
+    """Both checks at the start, of a trainer with other settings."""
+
+    def facts(settings):
+        found = {}
+        monkeypatch.setattr(agreement, "check", lambda _, facts: found.update(facts()))
+        Trainer(layers.Dense(1), loss="mse", **{"optimizer": optimizers.AdamW(), **settings})
+        return found
+
+    lines = differences([facts({}), facts(given)])
+    assert any(said in line for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"validation_freq": 2}, "fit/validation_freq: "),
+        ({"validation_freq": Every(steps=3)}, "fit/validation_freq: "),
+        ({"steps_per_epoch": 2}, "fit/steps_per_epoch: "),
+    ],
+)
+def test_what_fit_is_given_is_compared(given, said, monkeypatch):
+    x = np.ones([8, 2], "float32")
+
+    def facts(settings):
+        found = {}
+        trainer = Trainer(layers.Dense(1), loss="mse", optimizer="sgd", jit=False)
+        given = {"validation_data": (x, x[:, :1]), "batch_size": 2, "verbose": 0, **settings}
+        with monkeypatch.context() as patch:
+            patch.setattr(agreement, "check", lambda _, facts: found.update(facts()))
+            trainer.fit(x, x[:, :1], **given)
+        return found
+
+    lines = differences([facts({}), facts(given)])
+    assert len(lines) == 1 and said in lines[0]
+
+
+def test_when_checkpoints_are_taken_is_compared(tmp_path, monkeypatch):
+    x = np.ones([8, 2], "float32")
+    found = []
+    for name, steps in (("a", 2), ("b", 3)):
+        settings = Checkpoint(tmp_path / name, when=Every(steps=steps))
+        trainer = Trainer(
+            layers.Dense(1), loss="mse", optimizer="sgd", jit=False, checkpoint=settings
+        )
+        monkeypatch.setattr(agreement, "check", lambda _, facts, lead="": found.append(facts()))
+        trainer.fit(x, x[:, :1], steps=2, verbose=0)
+    lines = differences([facts for facts in found if "checkpoint" in facts])
+    assert [line.partition(":")[0] for line in lines] == ["checkpoint"]
+    assert lines[0].startswith('checkpoint: "Every(steps=2)"')
