@@ -42,8 +42,12 @@ def test_a_gradient_lost_in_noise_is_infinite_and_too_few_batches_are_refused(tm
     found = GradientNoise(5.0, {"a": 3.0, "b": float("inf")}, 1.0, 5.0)
     found.plot(tmp_path / "noise.png")
     assert (tmp_path / "noise.png").stat().st_size > 1000
-    zero = np.concatenate([X, X]), np.concatenate([X @ trainer().task.model.kernel] * 2)
-    assert inspect.gradient_noise(trainer(), *zero, batch_size=8).scale >= 0
+    made = trainer()
+    predicted = X @ made.task.model.kernel.numpy()
+    both = np.concatenate([predicted + 1.0, predicted - 1.0])  # gradients that cancel, row by row
+    lost = inspect.gradient_noise(made, np.concatenate([X, X]), both, batch_size=8)
+    assert lost.gradient < 0 < lost.scatter and lost.scale == float("inf")
+    assert lost.by_variable == {"model/kernel": float("inf")}
     with pytest.raises(ValueError, match="two or more"):
         inspect.gradient_noise(trainer(), X, Y, batch_size=64)
 
