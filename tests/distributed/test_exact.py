@@ -109,6 +109,30 @@ def test_a_gradient_that_is_not_finite_on_any_replica_leaves_the_update_out(bad,
     assert task.w.numpy().tolist() == [-3.0, -4.0]
 
 
+@pytest.mark.parametrize("bad", [0, 1])
+def test_keras_looks_at_replica_0_alone(bad, mirrored):
+    """The documented divergence: what is infinite on replica 1 is written into the weights."""
+    strategy = mirrored(2)
+    with strategy.scope():
+        w = keras.Variable([0.0, 0.0])
+        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(1.0), initial_scale=8)
+        optimizer.build([w])
+    gradients = [tf.constant([8.0, 8.0]), tf.constant([8.0, 8.0])]
+    gradients[bad] = tf.constant([np.inf, 8.0])
+
+    @tf.function
+    def run():
+        def one():
+            context = tf.distribute.get_replica_context()
+            index = int(tf.get_static_value(context.replica_id_in_sync_group))
+            optimizer.apply([gradients[index]], [w])
+
+        strategy.run(one)
+
+    run()
+    assert np.isfinite(w.numpy()).all() == (bad == 0)
+
+
 class Contrast(Task):
     """SimCLR and CLIP in small: all rows of the batch are candidates, wherever they are."""
 
