@@ -2,7 +2,9 @@
 
 The other one is Keras `fit`, or the hand-written loop where `fit` cannot say the step; both begin
 from the same weights and see the same batches in the same order. As a measure of what rounding does
-by itself, the other one is run once more from weights that are moved by a ten-millionth. Prints a
+by itself, the other one is run again from weights that are moved by a ten-millionth, three times:
+what the furthest of them does stands beside it. Averages that move along, such as those of
+BatchNormalization, are compared apart from weights. Prints a
 table, puts each workload into parity.json beside those that the file has, and draws parity.png.
 
     python -m benchmarks.parity --workloads=digits,vae --steps=1000 --out=benchmarks/results
@@ -26,6 +28,7 @@ from benchmarks.showcase import largest_difference
 MARKS = (1, 100, 1000)  # after these updates weights are compared
 MOVED = 1e-7  # by which share of itself each weight of the second start differs
 POINTS = 200  # of a curve are kept
+TWINS = 3  # so many starts are moved; what is kept of them is the largest
 OURS, OTHER, AGAIN = "ours", "other", "other, moved"
 
 
@@ -34,6 +37,7 @@ class Course(NamedTuple):
 
     losses: list[float]
     weights: dict[int, list[np.ndarray]]
+    trained: list[bool]
 
 
 def define_flags() -> None:
@@ -58,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     path = pathlib.Path(given.out) / "parity.json"
     left_out: list[str] = []
     for name in given.workloads:
-        workload = workloads.get(name)
+        workload = workloads.get(name, workloads.get(name).calm)
         try:
             data = workload.data(given.data_dir)
         except FileNotFoundError as error:
@@ -84,53 +88,82 @@ def main(argv: Sequence[str]) -> int:
 def measure(
     workload: workloads.Workload, data: Data, steps: int, *, seconds: float, seed: int = 0
 ) -> dict[str, Any]:
-    """Three trainings of a workload.
+    """Trains a workload, its other one, and `TWINS` of that from weights that are moved.
 
     Returns:
-        `differences`, mark -> the largest difference of any weight of ours and of the second start
-        from the other's; `most`, what 99.9 % of the weights keep within in the end;
+        `differences`, mark -> the largest difference of any weight of ours from the other's, and
+        the largest that the twins have; `averages`, the same of what moves along with training,
+        where there is any; `most`, what 99.9 % of the weights keep within in the end;
         `loss_difference`, the largest between the losses of a step, as a share;
-        `curves`, the losses of each.
+        `curves`, the losses of ours, of the other one and of the first twin.
     """
     weights = workload.initial_weights(data, seed)
-    rng = np.random.default_rng(seed)
-    moved = [
-        w * (1 + MOVED * rng.choice([-1, 1], w.shape)).astype(w.dtype)
-        if np.issubdtype(w.dtype, np.floating)
-        else w
-        for w in weights
-    ]
     made = _enough(by_trainer(workload, data, weights), steps, seconds)
 
     def other(start: Sequence[np.ndarray]) -> Course:
         by = by_fit if isinstance(workload, workloads.Supervised) else by_hand
-        return by(workload, data, start)(len(made.losses))
+        course = by(workload, data, start)(len(made.losses))
+        return course._replace(trained=made.trained)
 
-    courses = {OURS: made, OTHER: other(weights), AGAIN: other(moved)}
-    base = courses[OTHER]
+    base = other(weights)
+    twins = [other(start) for start in moved(weights, TWINS, seed)]
+    courses = {OURS: [made], AGAIN: twins}
     last = max(base.weights)
+
+    def largest(measured: Callable[[Course], Any]) -> dict[str, Any]:
+        """What is measured of ours, and the largest of the twins."""
+        return {name: _largest([measured(c) for c in group]) for name, group in courses.items()}
+
+    def apart(course: Course, trained: bool) -> dict[str, float]:
+        return {
+            str(mark): largest_difference(_kind(course, mark, trained), _kind(base, mark, trained))
+            for mark in base.weights
+        }
+
     return {
         "title": workload.title,
         "against": "fit" if isinstance(workload, workloads.Supervised) else "hand",
         "steps": len(made.losses),
+        "twins": len(twins),
         **machine.about(),
-        "most": {
-            name: most_within(courses[name].weights[last], base.weights[last])
-            for name in (OURS, AGAIN)
+        "most": largest(lambda c: most_within(_kind(c, last, True), _kind(base, last, True))),
+        "differences": largest(lambda c: apart(c, True)),
+        **({} if all(made.trained) else {"averages": largest(lambda c: apart(c, False))}),
+        "loss_difference": largest(
+            lambda c: float(np.max(np.abs(np.divide(c.losses, base.losses) - 1)))
+        ),
+        "curves": {
+            name: _thinned(course.losses)
+            for name, course in ((OURS, made), (OTHER, base), (AGAIN, twins[0]))
         },
-        "differences": {
-            name: {
-                str(mark): largest_difference(courses[name].weights[mark], found)
-                for mark, found in base.weights.items()
-            }
-            for name in (OURS, AGAIN)
-        },
-        "loss_difference": {
-            name: float(np.max(np.abs(np.divide(courses[name].losses, base.losses) - 1)))
-            for name in (OURS, AGAIN)
-        },
-        "curves": {name: _thinned(course.losses) for name, course in courses.items()},
     }
+
+
+def moved(weights: Sequence[np.ndarray], times: int, seed: int) -> list[list[np.ndarray]]:
+    """Weights that differ from these by a ten-millionth each, up or down."""
+    rng = np.random.default_rng(seed)
+    return [
+        [
+            w * (1 + MOVED * rng.choice([-1, 1], w.shape)).astype(w.dtype)
+            if np.issubdtype(w.dtype, np.floating)
+            else w
+            for w in weights
+        ]
+        for _ in range(times)
+    ]
+
+
+def _kind(course: Course, mark: int, trained: bool) -> list[np.ndarray]:
+    """The weights after so many steps, or what else the models hold."""
+    pairs = zip(course.weights[mark], course.trained, strict=True)
+    return [value for value, is_trained in pairs if is_trained == trained]
+
+
+def _largest(values: Sequence[Any]) -> Any:
+    """The largest of numbers, or of each entry of mappings."""
+    if isinstance(values[0], dict):
+        return {key: max(value[key] for value in values) for key in values[0]}
+    return max(values)
 
 
 def most_within(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
@@ -147,7 +180,7 @@ def by_trainer(
 ) -> Callable[[int], Course]:
     """The Trainer, its step compiled as a plain graph."""
     trainer = workload.trainer(data, weights, jit=False)
-    course = Course([], {})
+    course = Course([], {}, [])
 
     def run(steps: int) -> Course:
         for mark in _marks(steps, after=len(course.losses)):
@@ -155,6 +188,7 @@ def by_trainer(
             columns = [history.steps[k] for k in history.steps if k.endswith("loss")]
             course.losses.extend(map(float, np.sum(columns, axis=0)))
             course.weights[mark] = workload.get_weights(trainer)
+            course.trained[:] = workload.trained(trainer)
         return course
 
     return run
@@ -169,7 +203,7 @@ def by_fit(workload: Any, data: Data, weights: Sequence[np.ndarray]) -> Callable
     model.compile(
         optimizer=workload.keras_optimizer(), loss=workload.keras_loss(), jit_compile=False
     )
-    course = Course([], {})
+    course = Course([], {}, [])
 
     class Keep(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
@@ -199,7 +233,7 @@ def by_hand(
     from trainer.random import Seeds
 
     written = workload.by_hand(data, weights)
-    course = Course([], {})
+    course = Course([], {}, [])
 
     @tf.function(reduce_retracing=True)
     def step(number: tf.Tensor, *batch: tf.Tensor) -> tf.Tensor:
@@ -263,7 +297,8 @@ HEADINGS = (
     "against",
     *(f"after {mark:,}" for mark in MARKS),
     "99.9 % within",
-    "its twin's",
+    "its twins'",
+    "averages (twins')",
     "a step's loss",
     "steps",
 )
@@ -271,7 +306,7 @@ HEADINGS = (
 
 def cells(record: Mapping[str, Any]) -> list[str]:
     """A row: largest differences of a weight, of the moved start, and of a loss."""
-    own, moved = record["differences"][OURS], record["differences"][AGAIN]
+    own, moved = (record["differences"][name] for name in (OURS, AGAIN))
     last = max(map(int, own))
     marks = [f"{own[str(mark)]:.1e}" if str(mark) in own else "" for mark in MARKS]
     if last not in MARKS:
@@ -280,10 +315,19 @@ def cells(record: Mapping[str, Any]) -> list[str]:
         tables.label(record["against"]),
         *marks,
         f"{record['most'][OURS]:.1e}",
-        f"{moved[str(last)]:.1e}",
+        f"{moved[str(last)]:.1e}{'' if record.get('twins') == TWINS else ' (one)'}",
+        _averages(record, last),
         f"{record['loss_difference'][OURS]:.1e}",
         f"{record['steps']:,}",
     ]
+
+
+def _averages(record: Mapping[str, Any], last: int) -> str:
+    """By how much moving averages differ in the end, and those of the twins."""
+    if "averages" not in record:
+        return ""
+    own, moved = (record["averages"][name][str(last)] for name in (OURS, AGAIN))
+    return f"{own:.0e} ({moved:.0e})"
 
 
 def said(record: Mapping[str, Any]) -> str:
@@ -300,7 +344,8 @@ def show(out: Any, measured: Mapping[str, Any]) -> None:
     out.print(made)
     out.print(
         "  99.9 % within: what all weights but one in a thousand differ by in the end, at most\n"
-        "  its twin's: of the other one, begun from weights that differ by a ten-millionth\n"
+        "  its twins': of the other one, begun from weights that differ by a ten-millionth, the\n"
+        "  largest of three\n"
         "  a step's loss: the largest difference over all steps, as a share of the loss\n"
     )
 

@@ -45,6 +45,8 @@ class Workload:
         at_most: the names in `expected` that are to stay below; the others are to be reached.
         round_steps: steps of one timed round.
         peers: the contenders that can do the same work, besides ours.
+        calm: attributes that are set otherwise where the job is held against its twin step by
+            step, so that it does not end in another place for the last bit of a number.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Workload:
     expected: ClassVar[Mapping[str, float]]
     at_most: ClassVar[Sequence[str]] = ("loss",)
     round_steps: int
+    calm: ClassVar[Mapping[str, Any]] = {}
     peers: ClassVar[Sequence[str]]
 
     def data(self, data_dir: str | os.PathLike[str] | None = None) -> Data:
@@ -75,6 +78,10 @@ class Workload:
 
     def get_weights(self, trainer: Any) -> list[np.ndarray]:
         """The trainer's weights now, in the order of `initial_weights`."""
+        raise NotImplementedError
+
+    def trained(self, trainer: Any) -> list[bool]:
+        """Of each of these weights whether gradients move it, and not a moving average."""
         raise NotImplementedError
 
     def initial_weights(self, data: Data, seed: int) -> list[np.ndarray]:
@@ -168,6 +175,10 @@ class Supervised(Workload):
         """The model's."""
         return trainer.task.model.get_weights()
 
+    def trained(self, trainer):
+        """The model's variables that are trainable."""
+        return [bool(v.trainable) for v in trainer.task.model.weights]
+
     def initial_weights(self, data, seed):
         """As Keras draws them."""
         import keras
@@ -249,6 +260,10 @@ class Custom(Workload):
     def get_weights(self, trainer):
         """Those of all models, one model after the other."""
         return [w for model in self._models(trainer.task) for w in model.get_weights()]
+
+    def trained(self, trainer):
+        """The variables of all models that are trainable."""
+        return [bool(v.trainable) for model in self._models(trainer.task) for v in model.weights]
 
     def initial_weights(self, data, seed):
         """As this project's layers draw them."""

@@ -32,6 +32,7 @@ class ResNet(Supervised):
     learning_rate = 0.1
     expected: ClassVar = {"accuracy": 0.9}
     round_steps = 20
+    calm: ClassVar = {"learning_rate": 1e-3}
     rows = 2560
     blocks = 3
 
