@@ -190,9 +190,25 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
         head, rows = cells(measured, name)
         if rows:
             title = f"**{series.title[0].upper()}{series.title[1:]}**, {series.quantity}:"
-            parts += [title, tables.markdown(head, rows)]
+            parts += [title, tables.markdown(head, rows), *behind(measured, name)]
             firsts.append(point(name, int(rows[0][0].replace(",", ""))))
     return "\n\n".join([standing.circumstances(measured, firsts), *parts])
+
+
+def behind(measured: Mapping[str, Any], name: str) -> list[str]:
+    """A line that says where a series' steps are not the fastest of all, if anywhere."""
+    found = []
+    for value in SERIES[name].values:
+        entries = measured["workloads"].get(point(name, value), {}).get("contenders", {})
+        others = {c: e for c, e in entries.items() if c != "ours" and "rounds" in e}
+        if not others or "rounds" not in entries.get("ours", {}):
+            continue
+        leads = {c: standing.lead(entries["ours"], e) for c, e in others.items()}
+        nearest = min(leads, key=lambda c: leads[c]["median"])
+        if leads[nearest]["median"] < 1.0:
+            by = f"{leads[nearest]['median']:.2f} x ({tables.interval(leads[nearest], '.2f')})"
+            found.append(f"at {value:,} it is {by} of {tables.label(nearest)}")
+    return [f"**Ours is not first**: {'; '.join(found)}."] if found else []
 
 
 if __name__ == "__main__":

@@ -38,6 +38,16 @@ def test_tables_say_what_was_measured():
     assert "900" in stream.getvalue()
 
 
+def test_the_page_says_where_ours_is_not_first():
+    assert "not first" not in scaling.to_markdown(measured())
+    slow = measured()
+    slow["workloads"]["batch 64"]["contenders"]["ours"]["rounds"] = [2e-4, 2.2e-4, 2e-4]
+    (line,) = scaling.behind(slow, "batch")
+    assert line.startswith("**Ours is not first**: at 64 it is 0.50 x (0.50 .. 0.50) of Keras fit.")
+    assert line in scaling.to_markdown(slow)
+    assert scaling.behind(measured(), "memory_run") == []
+
+
 def test_picture(tmp_path):
     matplotlib = pytest.importorskip("matplotlib")
     scaling.draw(measured(), tmp_path / "s.png")
