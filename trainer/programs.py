@@ -174,11 +174,10 @@ class Programs:
         return list(self._loops.values())
 
     def own(self, verb: str) -> Callable[[int, int], list[tuple[int, int]]]:
-        """`own(rows, full)`: the spans of a batch that this worker's replicas will take.
+        """`own(rows, full)`: what this worker's replicas will take of so many rows, as `step` does.
 
-        A batch has so many rows, and full ones of its data have `full`. It must say what `step`
-        does: a batch may be taken in more parts than were asked for, and full ones may have been
-        larger in an earlier call.
+        A batch may be taken in more parts than were asked for; full ones, which have `full` rows
+        in these data, may have been larger in an earlier call.
         """
 
         def spans(rows: int, full: int) -> list[tuple[int, int]]:
@@ -210,9 +209,8 @@ class Programs:
             if asked in ("auto", choice.mode):
                 self.choices[verb] = choice
                 self._rows[verb], self._ahead[verb] = entry["rows"], entry["ahead"]
-                self._shapes[verb] = list(entry.get("shapes", []))
-                if entry.get("key"):
-                    self._keys[verb] = entry["key"]
+                self._shapes[verb] = list(entry["shapes"])
+                self._keys |= {verb: entry["key"]} if entry["key"] else {}
             else:
                 self.warn(
                     f"jit={asked!r}, and the checkpoint's run compiled {verb} as "
@@ -288,17 +286,15 @@ class Programs:
             return False
         if not self._task.divisible:
             self.warn(
-                f"a batch of {rows} rows does not fit into memory, and it is not taken in parts: "
-                "they would give another update (reduction='sum', or rows that are compared with "
-                "one another); lower batch_size"
+                f"a batch of {rows} rows does not fit into memory, and parts of it would give "
+                "another update (reduction='sum', or rows compared with others); lower batch_size"
             )
             return False
         self.parts = min(2 * self.parts, rows)
         self.warn(
             f"a batch of {rows} rows does not fit into memory: it is taken in {self.parts} parts "
-            "whose gradients are added, which gives the same update where rows do not depend on "
-            "one another (BatchNormalization's statistics and candidates within a batch are each "
-            f"part's own); accumulate={self.parts} would say so beforehand"
+            f"as by accumulate={self.parts}: it gives the same update where rows are independent "
+            "(BatchNormalization's statistics and candidates within a batch are each part's own)"
         )
         if key := self._keys.get(verb):
             self._keep(record.remember_parts(key, self.parts))

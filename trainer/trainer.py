@@ -115,6 +115,7 @@ class Trainer:
         self.accumulate = arguments.whole("accumulate", accumulate, at_least=1)
         self.seed = arguments.whole("seed", seed, at_least=0)
         self.precision = Precision.of(precision)
+        self._same = {"seed": seed, "accumulate": accumulate, "precision": str(self.precision)}
         given = {
             "loss": loss,
             "optimizer": optimizer,
@@ -124,15 +125,8 @@ class Trainer:
         }
         self._replicas = Replicas(strategy)
         with lost.told(self._replicas), self._replicas.scope():
-            said = {
-                "seed": self.seed,
-                "accumulate": self.accumulate,
-                "jit": jit,
-                "gradient_norm": gradient_norm,
-                "precision": str(self.precision),
-                "recompute": recompute,
-                "replication": self._replicas.given,
-            }
+            said = {"jit": jit, "gradient_norm": gradient_norm, "recompute": recompute}
+            said |= {**self._same, "replication": self._replicas.given}
             agreement.check(self._replicas, partial(agreement.program, said))
             self.task = arguments.task(model_or_task, given, self.accumulate)
             agreement.check(self._replicas, lambda: {"task": settings(self.task)})
@@ -417,16 +411,8 @@ class Trainer:
         class_weight: Any = None,
     ) -> Source:
         """Opens data to train on, as `fit` does, and makes all variables; close it after use."""
-        source = self._open(
-            "train",
-            x,
-            y,
-            sample_weight,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            join=self.accumulate,
-            class_weight=class_weight,
-        )
+        how = {"batch_size": batch_size, "shuffle": shuffle, "class_weight": class_weight}
+        source = self._open("train", x, y, sample_weight, join=self.accumulate, **how)
         try:
             self._building.build("train", source, y, batch_size)
             self.programs.computing.build()
@@ -440,8 +426,8 @@ class Trainer:
     def _open_session(self, checkpoint: Any) -> Session | None:
         if checkpoint is None:
             return None
-        same = {"seed": self.seed, "accumulate": self.accumulate, "precision": str(self.precision)}
-        return Session(Checkpoint.of(checkpoint), self.task, self.programs, same, self._replicas)
+        settings = Checkpoint.of(checkpoint)
+        return Session(settings, self.task, self.programs, self._same, self._replicas)
 
     @contextmanager
     def _pass(
@@ -460,5 +446,4 @@ class Trainer:
             source.close()
 
     def _open(self, verb: str, x: Any, y: Any, sample_weight: Any, **how: Any) -> Source:
-        own = self.programs.own(verb)
-        return open_source(x, y, sample_weight, seed=self.seed, own=own, **how)
+        return open_source(x, y, sample_weight, seed=self.seed, own=self.programs.own(verb), **how)
