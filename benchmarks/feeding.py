@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from benchmarks import cli, machine, results, tables, workloads
+from benchmarks import cli, machine, results, standing, tables, workloads
 
 CALLS = (1, 10, 100, 1000)
 CHUNKS = "chunks"
@@ -212,9 +212,8 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     lengths = [f"{n:,}" for n in CALLS]
     head = ["steps/s, steps of a call", "compiled as", *lengths, "by chunks", "x the longest call"]
     rows = []
-    for record in measured["workloads"].values():
-        if "skipped" in record:
-            continue
+    timed = {n: r for n, r in measured["workloads"].items() if "skipped" not in r}
+    for record in timed.values():
         entries = record["contenders"]
         speeds = {k: tables.speed(e["steps_per_second"]["median"]) for k, e in entries.items()}
         ratio = entries[CHUNKS]["ratio"]
@@ -227,7 +226,8 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
                 f"{ratio['median']:.2f} (noise {ratio['noise']:.1%})",
             ]
         )
-    return tables.markdown(head, rows)
+    where = standing.circumstances(measured, timed)
+    return f"{tables.markdown(head, rows)}\n\n{where}"
 
 
 if __name__ == "__main__":

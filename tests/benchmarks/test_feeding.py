@@ -7,6 +7,7 @@ import pytest
 import rich.console
 
 from benchmarks import feeding, results, workloads
+from tests.benchmarks.files import MACHINE
 from trainer.compiling import cost
 from trainer.compiling.choice import Choice
 
@@ -25,8 +26,10 @@ def _record():
 
 def test_the_page_and_the_table_are_of_the_ratios():
     """Chunks take 1.25 where calls of 100 take 1; a length that was left out is blank."""
-    measured = {"workloads": {"digits": _record(), "x": {"skipped": ""}}}
-    head, _, line = feeding.to_markdown(measured).splitlines()
+    about = {"machine": MACHINE, "versions": {"tensorflow": "2.21.0"}}
+    measured = {**about, "workloads": {"digits": _record(), "x": {"skipped": ""}}}
+    head, _, line, _, where = feeding.to_markdown(measured).splitlines()
+    assert "tensorflow 2.21.0" in where
     assert "| 1 | 10 | 100 | 1,000 |" in head
     assert line == ("| a title | loop | 0.188 | 0.375 | 0.75 | | 0.6 | 0.80 (noise 0.0%) |")
     out = io.StringIO()
