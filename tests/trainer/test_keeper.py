@@ -145,7 +145,11 @@ def test_a_batch_whose_parts_do_not_add_up_is_not_taken_in_parts(data, monkeypat
     with pytest.raises(tf.errors.ResourceExhaustedError):
         trainer.fit(*data, batch_size=8, verbose=0)
     assert trainer.programs.parts == 1 and trainer.step == 0
-    assert len(said) == 1 and "parts of it would give another update" in said[0] and "lower batch_size" in said[0]
+    assert (
+        len(said) == 1
+        and "parts of it would give another update" in said[0]
+        and "lower batch_size" in said[0]
+    )
 
 
 @pytest.mark.parametrize("loss", [losses.Circle(), losses.TripletHard(), losses.LogCosh()])
