@@ -10,7 +10,7 @@ import tensorflow as tf
 from optimizers.checks import check_least
 from optimizers.clipping import square_sum
 from optimizers.slots import dense
-from optimizers.variables import local, matched
+from optimizers.variables import local, matched, running_replica
 from optimizers.wrapper import Wrapper
 
 
@@ -47,7 +47,8 @@ class SAM(Wrapper):
         super().__init__(optimizer, name=name)
         self.rho = check_least("rho", rho, 0.0)
         self.adaptive = adaptive
-        self._away = False  # whether, at this point of the trace, the weights are perturbed
+        # The replicas whose weights, at this point of the trace, are perturbed: they run in turns.
+        self._away: set[int | None] = set()
 
     @property
     def perturb(self) -> Callable[[Sequence[Any], Sequence[Any]], None]:
@@ -75,16 +76,17 @@ class SAM(Wrapper):
             centres[self.position(v)].assign(before, read_value=False)
             step = tf.cast(scale, g.dtype) * (tf.abs(before) * g if self.adaptive else g)
             weight.assign(before + step, read_value=False)
-        self._away = True
+        self._away.add(running_replica())
 
     def around(self, pairs: list[tuple[Any, tf.Variable]]) -> None:
         """Go back, bit for bit, and update there."""
-        if not self._away:
+        replica = running_replica()
+        if replica not in self._away:
             raise ValueError(
                 f"{self.name} needs two gradients for an update: call perturb(grads, variables) "
                 "with the first and apply with the second, or let ctx.minimize do both."
             )
-        self._away = False
+        self._away.remove(replica)
         centres = self.own("centre")
         for _, variable in pairs:
             centre = centres[self.position(variable)]

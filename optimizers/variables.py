@@ -45,13 +45,19 @@ def local(variable: tf.Variable) -> tf.Variable:
     copies = strategy.experimental_local_results(variable)
     if len(copies) == 1:
         return copies[0]
-    context = tf.distribute.get_replica_context()
-    replica = tf.get_static_value(context.replica_id_in_sync_group)
+    replica = running_replica()
     if replica is None:
         raise ValueError(
             f"{strategy} does not tell which replica runs: apply gradients outside `strategy.run`."
         )
-    return copies[int(replica) % len(copies)]
+    return copies[replica % len(copies)]
+
+
+def running_replica() -> int | None:
+    """The number of the running replica; None outside of replicas, or where none is told."""
+    context = tf.distribute.get_replica_context()
+    found = context and tf.get_static_value(context.replica_id_in_sync_group)
+    return None if found is None else int(found)
 
 
 def matched(grads: Sequence[Any], variables: Sequence[Any]) -> list[tuple[Any, tf.Variable]]:

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import layers
+import losses
 import optimizers
+from trainer import Trainer
 
 SHAPES = {"kernel": (4, 3), "bias": (3,), "head": (3, 2)}
 SETTINGS = {"use_ema": True, "global_clipnorm": 1.0}
@@ -48,3 +51,22 @@ def test_slots_of_replicas_are_those_of_one_device(name, mirrored):
     for got, want in pairs:
         for copy in strategy.experimental_local_results(got):
             np.testing.assert_array_equal(copy.numpy(), want.numpy(), err_msg=want.name)
+
+
+def test_both_gradients_of_sam_on_every_replica(mirrored):
+    """Replicas run in turns between two exchanges, and each goes to and fro by itself."""
+    x = np.float32(np.random.default_rng(3).normal(size=(8, 2)))
+    y = np.float32(x @ [[1.0], [-2.0]])
+    found = []
+    for strategy in (None, mirrored(2)):
+        trainer = Trainer(
+            layers.Dense(1),
+            loss=losses.MeanSquaredError(),
+            optimizer=optimizers.SAM(optimizers.SGD(0.1, 0.9), 0.2),
+            strategy=strategy,
+            seed=1,
+        )
+        trainer.fit(x, y, batch_size=8, epochs=4, verbose=0)
+        found.append([v.numpy() for v in trainer.task.model.trainable_variables])
+    for alone, shared in zip(*found, strict=True):
+        np.testing.assert_allclose(shared, alone, rtol=1e-5, atol=1e-7)
