@@ -26,6 +26,7 @@ class Averaged(Wrapper):
     """
 
     slot_names = ("average",)
+    around_two_gradients = True
 
     def __init__(self, optimizer: Any, *, start: int = 0, every: int = 1, name: str | None = None):
         super().__init__(optimizer, name=name)

@@ -15,7 +15,8 @@ from optimizers.wrapper import Wrapper
 class SkipNotFinite(Wrapper):
     """Leaves out every update with a gradient that is infinite or NaN.
 
-    Weights, slots and `iterations` then stay as they are; `skipped` counts.
+    Weights, slots and `iterations` then stay as they are; `skipped` counts. With SAM, SAM goes
+    around: `SAM(SkipNotFinite(optimizer))` is back where it was when the update is left out.
 
     Args:
         optimizer: Makes the updates.

@@ -22,16 +22,25 @@ class Wrapper(Evaluated, tf.Module):
         name: Defaults to the class name in lower case.
 
     Raises:
-        TypeError: `optimizer` is none of these.
+        TypeError: `optimizer` is none of these, or takes two gradients (SAM) where only what looks
+            at the weights after an update may go around it.
     """
 
     slot_names: tuple[str, ...] = ()
+    around_two_gradients: bool = False
+    """Whether it may go around SAM, whose weights stand elsewhere when `around` begins."""
 
     def __init__(self, optimizer: Any, *, name: str | None = None):
         if not isinstance(optimizer, Evaluated):
             raise TypeError(
                 f"optimizer={optimizer!r} is none of ours; {type(self).__name__} goes around an "
                 "object of this package, such as optimizers.Adam()."
+            )
+        if hasattr(optimizer, "perturb") and not self.around_two_gradients:
+            raise TypeError(
+                f"optimizer={optimizer.name!r} takes two gradients, and when {type(self).__name__} "
+                "sees the second the weights are not where they belong: put SAM around "
+                f"{type(self).__name__}."
             )
         tf.Module.__init__(self, name=name or type(self).__name__.lower())
         self.optimizer: Any = optimizer

@@ -106,3 +106,39 @@ def test_no_gradient_no_step_away():
     optimizer = optimizers.SAM(optimizers.SGD(0.1))
     optimizer.perturb([tf.zeros([1])], [w])
     np.testing.assert_array_equal(w, [1.0])
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("bad", [(np.nan, np.nan), (1.0, np.inf), (np.inf, np.nan)])
+def test_around_what_skips_it_comes_back(bad, jit):
+    w = tf.Variable([1.0, -2.0])
+    optimizer = optimizers.SAM(optimizers.SkipNotFinite(optimizers.SGD(0.1)), 0.5)
+    optimizer.build([w])
+
+    @tf.function(jit_compile=jit)
+    def step(first, second):
+        optimizer.perturb([tf.fill([2], first)], [w])
+        optimizer.apply([tf.fill([2], second)], [w])
+
+    step(*map(tf.constant, bad))
+    np.testing.assert_array_equal(w, [1.0, -2.0])
+    step(tf.constant(1.0), tf.constant(1.0))
+    np.testing.assert_allclose(w, [0.9, -2.1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        optimizers.SkipNotFinite,
+        optimizers.Lookahead,
+        optimizers.SAM,
+        lambda inner: optimizers.Accumulate(inner, 2),
+        lambda inner: optimizers.Transform(inner, optimizers.AdaptiveClip()),
+    ],
+)
+def test_what_would_see_the_weights_away_is_refused(wrap):
+    """It would skip, or take for its own, weights that are not those of the model."""
+    sam = optimizers.SAM(optimizers.SGD(0.1))
+    for inner in (sam, optimizers.EMA(sam)):
+        with pytest.raises(TypeError, match="takes two gradients.*put SAM around"):
+            wrap(inner)
