@@ -10,6 +10,7 @@ import tensorflow as tf
 from optimizers.adam import powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.slots import MEAN
 
 
 class AdaBelief(Optimizer):
@@ -31,6 +32,8 @@ class AdaBelief(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN}
 
     def __init__(
         self,

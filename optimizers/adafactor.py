@@ -10,6 +10,7 @@ import tensorflow as tf
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon
 from optimizers.clipping import square_sum
+from optimizers.slots import SQUARES
 
 
 def factored_direction(gradient: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
@@ -62,6 +63,8 @@ class Adafactor(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"velocity": SQUARES}
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
-from optimizers.slots import Item
+from optimizers.slots import MEAN, SQUARES, Item
 from optimizers.variables import has_handle
 
 
@@ -91,6 +91,8 @@ class Adam(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
-from optimizers.slots import Item
+from optimizers.slots import MEAN, Item
 from optimizers.variables import has_handle
 
 
@@ -50,6 +50,8 @@ class Adamax(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN}
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import tensorflow as tf
 from optimizers.adam import powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_count, check_epsilon, check_mean
+from optimizers.slots import MEAN, SQUARES
 
 
 class AdEMAMix(Optimizer):
@@ -37,6 +38,8 @@ class AdEMAMix(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(
         self,

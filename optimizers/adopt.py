@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.slots import SQUARES
 
 
 class ADOPT(Optimizer):
@@ -32,6 +33,8 @@ class ADOPT(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"velocity": SQUARES}
 
     def __init__(
         self,

@@ -59,6 +59,8 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
     """
 
     slot_names: tuple[str, ...] = ()
+    slot_meanings: Mapping[str, str] = {}
+    """What slots hold that other rules keep too, in the same words: see `adopt_slots`."""
     fused: bool = True
     """Use TensorFlow's own kernel where it computes the same rule (False: the written rule)."""
 

@@ -11,7 +11,7 @@ from optimizers.adam import moments, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
 from optimizers.clipping import square_sum
-from optimizers.slots import Item
+from optimizers.slots import MEAN, SQUARES, Item
 
 
 def trust_ratio(weight: tf.Tensor, update: tf.Tensor, scale: float | tf.Tensor = 1.0) -> tf.Tensor:
@@ -42,6 +42,8 @@ class Lamb(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(
         self,

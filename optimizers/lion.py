@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_range
+from optimizers.slots import MEAN
 
 
 def lion_step(
@@ -38,6 +39,8 @@ class Lion(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN}
 
     def __init__(
         self,

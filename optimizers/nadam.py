@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.slots import MEAN, SQUARES
 from optimizers.variables import local
 
 
@@ -65,6 +66,8 @@ class Nadam(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(
         self,

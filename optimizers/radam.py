@@ -10,6 +10,7 @@ import tensorflow as tf
 from optimizers.adam import moments, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.slots import MEAN, SQUARES
 
 
 def rectification(beta_2: float, step: tf.Tensor, threshold: float) -> tuple[tf.Tensor, tf.Tensor]:
@@ -49,6 +50,8 @@ class RAdam(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(
         self,

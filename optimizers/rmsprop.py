@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
-from optimizers.slots import Item
+from optimizers.slots import SQUARES, Item
 from optimizers.variables import has_handle
 
 
@@ -53,6 +53,8 @@ class RMSprop(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"velocity": SQUARES}
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_count, check_epsilon, check_mean
-from optimizers.slots import Item
+from optimizers.slots import SQUARES, Item
 from optimizers.variables import local
 
 
@@ -42,6 +42,8 @@ class ScheduleFreeAdamW(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"velocity": SQUARES}
 
     def __init__(
         self,

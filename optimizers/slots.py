@@ -7,6 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+MEAN = "the running mean of the gradients"
+SQUARES = "the running mean of their squares"
+
 
 class Item:
     """One variable in one update.

@@ -11,6 +11,7 @@ from optimizers.adam import shared_rate
 from optimizers.base import Optimizer
 from optimizers.checks import check_count, check_epsilon, check_mean
 from optimizers.shampoo import as_matrix, precise, sides
+from optimizers.slots import MEAN
 from optimizers.variables import local
 
 
@@ -62,6 +63,8 @@ class SOAP(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN}
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.slots import MEAN
 from optimizers.variables import local, matched, unwrap
 
 
@@ -64,6 +65,8 @@ class Sophia(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slot_meanings = {"momentum": MEAN}
 
     def __init__(
         self,

@@ -38,8 +38,8 @@ class Wrapper(Evaluated, tf.Module):
             )
         if hasattr(optimizer, "perturb") and not self.around_two_gradients:
             raise TypeError(
-                f"optimizer={optimizer.name!r} takes two gradients, and when {type(self).__name__} "
-                "sees the second the weights are not where they belong: put SAM around "
+                f"optimizer={type(optimizer).__name__} takes two gradients, and its weights stand "
+                f"elsewhere when {type(self).__name__} sees the second: put SAM around "
                 f"{type(self).__name__}."
             )
         tf.Module.__init__(self, name=name or type(self).__name__.lower())

@@ -140,5 +140,5 @@ def test_what_would_see_the_weights_away_is_refused(wrap):
     """It would skip, or take for its own, weights that are not those of the model."""
     sam = optimizers.SAM(optimizers.SGD(0.1))
     for inner in (sam, optimizers.EMA(sam)):
-        with pytest.raises(TypeError, match="takes two gradients.*put SAM around"):
+        with pytest.raises(TypeError, match=r"takes two gradients.*put SAM around"):
             wrap(inner)
