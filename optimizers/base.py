@@ -281,7 +281,12 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
     def add(self, variables: Iterable[Any]) -> None:
         """Take in variables that came later; their slots start anew, the others' go on.
 
-        Functions traced before must be traced again to update the new variables.
+        Patterns of `exclude_from_weight_decay` and `multiply_learning_rate` count for them too.
+        Functions traced before must be traced again to update the new variables. `iterations` is
+        one number for all: bias corrections that have long passed do not come back, so that the
+        first steps of a later variable differ from a fresh optimizer's (Adam's first is
+        `(1 - beta_1) / sqrt(1 - beta_2)`, about 3 learning rates long). Where that is too long,
+        give them an optimizer of their own.
 
         Raises:
             ValueError: the optimizer is not built yet, or knows one of them already.
@@ -289,6 +294,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         roster = self._known()
         first = len(roster.variables)
         roster.add(list(variables))
+        self.settle(roster, first)
         self._create_slots(roster, first)
 
     def apply(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:

@@ -71,15 +71,19 @@ class Settings:
             raise ValueError(f"dtype={dtype!r} must be 'bfloat16': others would not round well.")
         self._compact = frozenset(slots or ())
 
-    def settle(self, roster: Roster) -> None:
-        """Mark the variables that the settings name."""
-        for i in roster.select(*self._undecayed, "exclude_from_weight_decay"):
+    def settle(self, roster: Roster, first: int = 0) -> None:
+        """Mark the variables that the settings name, from number `first` on.
+
+        The patterns go on to count for variables that come later, and may then match none.
+        """
+        for i in roster.select(*self._undecayed, "exclude_from_weight_decay", first):
             roster.decays[i] = False
         for factor, listed, patterns in self._factors:
-            for i in roster.select(listed, patterns, "multiply_learning_rate"):
+            for i in roster.select(listed, patterns, "multiply_learning_rate", first):
                 roster.factors[i] = factor
-        # They hold the model's variables, which are not the optimizer's own.
-        self._undecayed, self._factors = ([], []), []
+        # The lists hold the model's variables, which are not the optimizer's own.
+        self._undecayed = [], self._undecayed[1]
+        self._factors = [(factor, [], patterns) for factor, _, patterns in self._factors]
 
     def stored(self, slot: str, value: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
         """The first value of a slot in the dtype it is kept in."""

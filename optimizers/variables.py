@@ -146,12 +146,14 @@ class Roster:
             self.decays.append(True)
             self.factors.append(1.0)
 
-    def select(self, var_list: Iterable[Any], var_names: Iterable[str], argument: str) -> set[int]:
-        """Positions of the variables in the list, and of those whose names hold a pattern."""
+    def select(
+        self, var_list: Iterable[Any], var_names: Iterable[str], argument: str, first: int = 0
+    ) -> set[int]:
+        """Positions, from `first` on, of variables in the list or with a pattern in their names."""
         chosen = {self.index(v) for v in var_list}
         for pattern in var_names:
             chosen.update(found_in(pattern, self.names, argument))
-        return chosen
+        return {i for i in chosen if i >= first}
 
     def index(self, variable: Any) -> int:
         """The position of a variable.

@@ -31,7 +31,21 @@ def test_a_multiplied_rate_is_another_optimizer_s(name, weights, halves):
         alone = tf.Variable([1.0, 2.0])
         make(rate, weight_decay=0.1).apply(halves[:1], [alone])
         np.testing.assert_allclose(weight, alone, rtol=1e-6)
-    assert not optimizer._undecayed[0] and not optimizer._factors  # no variable of the model
+    kept = [listed for _, listed, _ in optimizer._factors]
+    assert not optimizer._undecayed[0] and not any(kept)  # no variable of the model
+
+
+def test_patterns_count_for_variables_that_come_later(weights, halves):
+    optimizer = optimizers.SGD(1.0, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay(var_names=["bias$"])
+    optimizer.multiply_learning_rate(0.1, var_names=["encoder/"])
+    optimizer.build(weights)
+    names = ("encoder/late/kernel", "late/bias", "late/kernel")
+    late = [tf.Variable([1.0, 2.0], name=name) for name in names]
+    optimizer.add(late)
+    optimizer.apply([tf.zeros_like(w) for w in late], late)
+    for weight, wanted in zip(late, ([0.95, 1.9], [1.0, 2.0], [0.5, 1.0]), strict=True):
+        np.testing.assert_allclose(weight, wanted, rtol=1e-6)
 
 
 def test_names_that_come_near_are_told(weights):
