@@ -13,7 +13,7 @@ from optimizers.evaluation import Evaluated
 from optimizers.settings import Settings
 from optimizers.shards import Sharded
 from optimizers.slots import Item
-from optimizers.variables import Roster, local, matched, unwrap
+from optimizers.variables import Roster, computing, local, matched, unwrap
 
 
 class Optimizer(Sharded, Settings, Evaluated, tf.Module):
@@ -119,7 +119,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         """One update of one variable: (new weights, new values of the slots that move).
 
         Args:
-            weight: The weights, already decayed.
+            weight: The weights, already decayed; those of 16-bit variables in float32.
             gradient: Of the weights' shape and dtype, dense.
             slots: The variable's slots by name.
             learning_rate: Scalar in the weights' dtype.
@@ -131,7 +131,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         """Values that all variables share in one update, computed once.
 
         Args:
-            step: The number of this update, from 1, in the dtype of the variables.
+            step: The number of this update, from 1, in the dtype that `rule` computes in.
         """
         del step
         return {}
@@ -173,7 +173,8 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
 
     def update(self, item: Item, scalars: Mapping[str, Any]) -> None:
         """Move one variable and its slots."""
-        if isinstance(item.gradient, tf.IndexedSlices) and self.update_sparse(item):
+        rows = isinstance(item.gradient, tf.IndexedSlices) and item.plain()
+        if rows and self.update_sparse(item):
             return
         item.densify()
         if self.fused and item.plain() and self.kernel(item, scalars):
@@ -321,12 +322,20 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         """Replace weights by their moving averages (Keras does so at the end of `fit`)."""
         if not self.use_ema:
             return
+        values = self.evaluation_values()
         for variable in variables:
-            local(unwrap(variable)).assign(local(self.slot("average", variable)))
+            local(unwrap(variable)).assign(values[self._known().index(variable)])
 
     def evaluation_values(self) -> list[Any]:
-        """The weights to evaluate with: their averages with `use_ema`, else as they are."""
-        return [local(v) for v in (self._slots["average"] if self.use_ema else self.weights)]
+        """The weights to evaluate with: with `use_ema` their averages, once there was an update."""
+        weights = [local(v) for v in self.weights]
+        if not self.use_ema:
+            return weights
+        some = tf.not_equal(local(self.iterations), 0)  # before, weights may be loaded
+        return [
+            tf.where(some, tf.cast(local(average), weight.dtype), weight)
+            for average, weight in zip(self._slots["average"], weights, strict=True)
+        ]
 
     # ---- one update --------------------------------------------------------------------------
 
@@ -338,7 +347,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         self.begin(tf.cast(iterations + 1, tf.float32))
         scalars = {
             dtype: self.scalars(tf.cast(iterations + 1, dtype))
-            for dtype in {v.dtype: None for v in targets}
+            for dtype in {computing(v.dtype): None for v in targets}
         }
         items = self._items(pairs, indices, targets, iterations)
         self.update_all([item for item in items if self._mine(item.index)], scalars)
@@ -359,7 +368,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         rate = self.learning_rate
         made: dict[Any, Any] = {}  # what variables share is computed once
         for (gradient, _), variable, i in zip(pairs, targets, indices, strict=True):
-            factor, dtype = roster.factors[i], variable.dtype
+            factor, dtype = roster.factors[i], computing(variable.dtype)
             if (dtype, factor) not in made:
                 made[dtype, factor] = tf.cast(rate if factor == 1.0 else rate * factor, dtype)
             lr = made[dtype, factor]
@@ -396,14 +405,15 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         weights = [local(self._known().variables[i]) for i in own]
         averages = [local(self._slots["average"][i]) for i in own]
         for weight, average in zip(weights, averages, strict=True):
-            started = tf.cast(tf.not_equal(iterations, 0), weight.dtype)
-            momentum = started * tf.cast(self.ema_momentum, weight.dtype)
-            average.assign(momentum * average + (1.0 - momentum) * weight)
+            started = tf.cast(tf.not_equal(iterations, 0), average.dtype)
+            momentum = started * tf.cast(self.ema_momentum, average.dtype)
+            new = tf.cast(weight, average.dtype)
+            average.assign(momentum * average + (1.0 - momentum) * new)
         if self.ema_overwrite_frequency is None:
             return
         due = tf.equal((iterations + 1) % self.ema_overwrite_frequency, 0)
         for weight, average in zip(weights, averages, strict=True):
-            weight.assign(tf.where(due, average, weight))
+            weight.assign(tf.where(due, tf.cast(average, weight.dtype), weight))
 
     def _create_slots(self, roster: Roster, first: int) -> None:
         """Slots of the variables from number `first` on."""
@@ -411,7 +421,8 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         self._share_out(roster.variables[first:])
         for i, name in enumerate(roster.names[first:], first):
             v = roster.variables[i]
-            values = {"average": v.read_value()} if self.use_ema else {}
+            first_average = tf.cast(v.read_value(), computing(v.dtype))
+            values = {"average": first_average} if self.use_ema else {}
             values.update(self.initial_slots(v, name))
             with self._kept_by_owner(i):
                 found.append(

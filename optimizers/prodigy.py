@@ -120,7 +120,7 @@ class Prodigy(Optimizer):
         moved = []
         for item in items:
             item.densify()
-            weight, slots, g = tf.convert_to_tensor(item.variable), item.read(), item.gradient
+            weight, slots, g = item.now(), item.read(), item.gradient
             start = tf.where(first, weight, slots["initial"])
             total = self.beta_3 * slots["weighted_sum"] + tf.cast(share, item.dtype) * g
             product.append(tf.cast(tf.reduce_sum(g * (start - weight)), tf.float32))

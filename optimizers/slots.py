@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from optimizers.variables import computing
+
 MEAN = "the running mean of the gradients"
 SQUARES = "the running mean of their squares"
 
@@ -17,9 +19,9 @@ class Item:
     Attributes:
         index: Its place among the optimizer's variables.
         variable: The variable, or the running replica's copy of it.
-        gradient: Of its dtype: a tensor, or `tf.IndexedSlices` until `densify`.
+        gradient: Of `dtype`: a tensor, or `tf.IndexedSlices` until `densify`.
         slots: Its slots by name, as variables.
-        learning_rate: In its dtype, with its multiplier.
+        learning_rate: In `dtype`, with its multiplier.
         weight_decay: Its decay per unit of learning rate, or None.
         decay: `weight_decay * learning_rate`, or None.
         seed: int32 `[2]`, another for each update and variable.
@@ -53,8 +55,8 @@ class Item:
 
     @property
     def dtype(self) -> tf.DType:
-        """The variable's dtype, in which its rule computes."""
-        return self.variable.dtype
+        """In what its rule computes: the variable's dtype, float32 for those of 16 bits."""
+        return computing(self.variable.dtype)
 
     def densify(self) -> None:
         """Make a sparse gradient dense, duplicate indices added up."""
@@ -63,8 +65,12 @@ class Item:
 
     def weight(self) -> tf.Tensor:
         """The weights after their decay, which `write` has still to store."""
-        weight = self._read = tf.convert_to_tensor(self.variable)
+        weight = self._read = self.now()
         return weight if self.decay is None else weight - weight * self.decay
+
+    def now(self) -> tf.Tensor:
+        """The weights as they are stored."""
+        return tf.cast(tf.convert_to_tensor(self.variable), self.dtype)
 
     def decay_now(self) -> None:
         """Decay the stored weights; `weight` then gives them as they are."""
@@ -73,13 +79,13 @@ class Item:
             self.decay = None
 
     def plain(self) -> bool:
-        """Whether every slot is stored in the variable's dtype, so that kernels can move it."""
-        return all(slot.dtype == self.dtype for slot in self.slots.values())
+        """Whether all is stored in the dtype of the rule, so that kernels can move it."""
+        return all(v.dtype == self.dtype for v in (self.variable, *self.slots.values()))
 
     def read(self) -> dict[str, tf.Tensor]:
-        """The slots in the dtype of the variable (float32 ones stay, where the rule asks so)."""
+        """The slots in the dtype of the rule (float32 ones stay, where the rule asks so)."""
         return {
-            name: tf.cast(slot, self.dtype) if slot.dtype == tf.bfloat16 else _tensor(slot)
+            name: tf.cast(slot, self.dtype) if slot.dtype.size < 4 else _tensor(slot)
             for name, slot in self.slots.items()
         }
 
@@ -93,8 +99,8 @@ class Item:
         if weight is None:
             return
         change = _subtracted(weight, self._read)
-        if change is None:
-            self.variable.assign(weight, read_value=False)
+        if change is None or self.variable.dtype != self.dtype:
+            self.variable.assign(tf.cast(weight, self.variable.dtype), read_value=False)
         else:
             self.variable.assign_sub(change, read_value=False)
 

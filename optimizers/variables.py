@@ -78,6 +78,14 @@ def matched(grads: Sequence[Any], variables: Sequence[Any]) -> list[tuple[Any, t
     return pairs
 
 
+def computing(dtype: tf.DType) -> tf.DType:
+    """The dtype in which variables of a dtype are updated: at least float32.
+
+    16 bits would round a beta_2 of 0.999 to 1, and lose most of what a mean moves by.
+    """
+    return tf.float32 if dtype.size < 4 else dtype
+
+
 def has_handle(variable: tf.Variable) -> bool:
     """Whether a kernel can update the variable in place (not a distributed one as a whole)."""
     return not hasattr(variable, "values") and variable.dtype in (tf.float32, tf.float64)

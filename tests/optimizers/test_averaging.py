@@ -80,3 +80,14 @@ def test_misuse():
         optimizers.SWA(optimizers.SGD(), every=0)
     with pytest.raises(ValueError, match="momentum=2 must lie in"):
         optimizers.EMA(optimizers.SGD(), 2)
+
+
+def test_weights_loaded_after_build_are_those_until_the_first_update():
+    weight = tf.Variable([1.0])
+    optimizer = optimizers.SGD(1.0, use_ema=True)
+    optimizer.build([weight])
+    weight.assign([7.0])
+    with optimizer.evaluating():
+        assert float(weight[0]) == 7.0
+    optimizer.finalize_variable_values([weight])
+    assert float(weight[0]) == 7.0
