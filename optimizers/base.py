@@ -59,6 +59,8 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
     """
 
     slot_names: tuple[str, ...] = ()
+    slots_of_weights: tuple[str, ...] = ()
+    """Slots that are weights, or become weights, and so are never stored in fewer bits."""
     slot_meanings: Mapping[str, str] = {}
     """What slots hold that other rules keep too, in the same words: see `adopt_slots`."""
     fused: bool = True
@@ -428,7 +430,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
                 found.append(
                     {
                         slot: tf.Variable(
-                            value if slot == "average" else self.stored(slot, value, v),
+                            self.stored(slot, value, v),
                             trainable=False,
                             name=f"{name}/{slot}",
                         )
@@ -436,6 +438,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
                     }
                 )
         names = {slot: None for values in found for slot in values}
+        self.check_compact([*self._slots, *names])
         for slot in dict.fromkeys([*self._slots, *names]):
             before = self._slots.get(slot, [None] * first)
             self._slots[slot] = before + [values.get(slot) for values in found]

@@ -71,6 +71,8 @@ class Ftrl(Optimizer):
         name: See `Optimizer`.
     """
 
+    slots_of_weights = ("linear",)
+
     def __init__(
         self,
         learning_rate: float | Callable = 0.001,

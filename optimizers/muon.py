@@ -11,6 +11,7 @@ import tensorflow as tf
 from optimizers.adam import adam_step, powers, shared_rate
 from optimizers.base import Optimizer
 from optimizers.checks import check_count, check_decay, check_epsilon, check_mean, check_range
+from optimizers.variables import Roster, found_in
 
 
 def newton_schulz(
@@ -49,7 +50,8 @@ class Muon(Optimizer):
         adam_weight_decay: AdamW's.
         epsilon: AdamW's.
         weight_decay: Of the matrices.
-        exclude_layers: Regular expressions; variables in whose names one is found go to AdamW.
+        exclude_layers: Regular expressions; variables in whose names one is found go to AdamW. One
+            that is found in no name is an error at `build`.
         exclude_embeddings: Whether variables with "embedding" in their name go to AdamW.
         muon_a: Coefficient of `newton_schulz`.
         muon_b: Coefficient of `newton_schulz`.
@@ -123,6 +125,13 @@ class Muon(Optimizer):
         self.rms_rate = rms_rate
         self.paper = paper
         self.slot_names = ("momentum", "velocity")
+
+    def settle(self, roster: Roster, first: int = 0) -> None:
+        """A layer to exclude must be there (when the optimizer is built)."""
+        for pattern in self.exclude_layers:
+            if first == 0:
+                found_in(pattern, roster.names, "exclude_layers")
+        super().settle(roster, first)
 
     def initial_slots(self, variable: tf.Variable, name: str) -> dict[str, tf.Tensor]:
         """A momentum, and AdamW's velocity where AdamW works."""

@@ -43,6 +43,8 @@ class Prodigy(Optimizer):
         name: See `Optimizer`.
     """
 
+    slots_of_weights = ("initial",)
+
     def __init__(
         self,
         learning_rate: float | Callable = 1.0,

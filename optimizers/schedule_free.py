@@ -43,6 +43,8 @@ class ScheduleFreeAdamW(Optimizer):
         name: See `Optimizer`.
     """
 
+    slots_of_weights = ("momentum",)
+
     slot_meanings = {"velocity": SQUARES}
 
     def __init__(

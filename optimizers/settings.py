@@ -13,6 +13,8 @@ from optimizers.variables import Roster, unwrap
 class Settings:
     """Choices for some of the variables, kept until `build` knows the variables."""
 
+    slots_of_weights: tuple[str, ...]
+
     def __init__(self) -> None:
         self._undecayed: tuple[list, list[str]] = ([], [])
         self._factors: list[tuple[float, list, list[str]]] = []
@@ -59,12 +61,14 @@ class Settings:
         """Keep slots in bfloat16 at half the memory; call it before `build`.
 
         Rules go on to compute in the variables' dtype; what they store is rounded stochastically
-        (see `slots.stochastic_round`), so that slow means keep moving. The average of the weights
-        stays as it is.
+        (see `slots.stochastic_round`), so that slow means keep moving. Slots that are weights stay
+        as they are: the average, `ScheduleFreeAdamW`'s z ("momentum"), `Ftrl`'s "linear" (weights
+        are made of it anew at each update), `Prodigy`'s "initial".
 
         Args:
             dtype: "bfloat16".
-            slots: Names of the slots; None: all of those with the shape of their variable.
+            slots: Names of the slots; None: all of those with the shape of their variable. One
+                that the optimizer does not have, or that is weights, is an error at `build`.
         """
         self._before_build("store_slots")
         if tf.as_dtype(dtype) != tf.bfloat16:
@@ -90,7 +94,20 @@ class Settings:
         if self._compact is None or value.dtype != tf.float32:
             return value
         whole = value.shape == variable.shape and not self._compact
+        whole = whole and slot not in ("average", *self.slots_of_weights)
         return tf.cast(value, tf.bfloat16) if whole or slot in self._compact else value
+
+    def check_compact(self, have: Iterable[str]) -> None:
+        """Refuse names of `store_slots` that no slot has, or that must keep their bits."""
+        spared = ("average", *self.slots_of_weights)
+        fit = [slot for slot in have if slot not in spared]
+        for slot in sorted(self._compact or ()):
+            if slot not in fit:
+                raise ValueError(
+                    f"store_slots: {slot!r} "
+                    + ("is weights, which 16 bits would lose" if slot in spared else "is no slot")
+                    + f"; {type(self).__name__} can store {fit} in bfloat16."
+                )
 
     def _before_build(self, method: str) -> None:
         if self.built:

@@ -97,6 +97,31 @@ def test_some_slots_alone(weights, halves):
     assert dtypes == wanted
 
 
+@pytest.mark.parametrize(
+    ("name", "slot"),
+    [("ScheduleFreeAdamW", "momentum"), ("Ftrl", "linear"), ("Prodigy", "initial")],
+)
+def test_slots_that_are_weights_keep_their_bits(name, slot, weights):
+    optimizer = getattr(optimizers, name)()
+    optimizer.store_slots("bfloat16")
+    optimizer.build(weights)
+    dtypes = {slot: kept[0].dtype for slot, kept in optimizer.slots.items()}
+    assert dtypes.pop(slot) == tf.float32 and set(dtypes.values()) == {tf.bfloat16}
+    optimizer = getattr(optimizers, name)()
+    optimizer.store_slots("bfloat16", [slot])
+    with pytest.raises(ValueError, match=f"store_slots: '{slot}' is weights"):
+        optimizer.build(weights)
+
+
+def test_names_that_match_nothing(weights):
+    optimizer = optimizers.Adam()
+    optimizer.store_slots("bfloat16", ["momentums"])
+    with pytest.raises(ValueError, match=r"'momentums' is no slot; Adam can store \['momentum', "):
+        optimizer.build(weights)
+    with pytest.raises(ValueError, match=r"exclude_layers: 'embd' is found in no variable name"):
+        optimizers.Muon(exclude_layers=["embd"]).build(weights)
+
+
 def test_misuse(weights, halves):
     optimizer = optimizers.SGD()
     with pytest.raises(ValueError, match="dtype='float16' must be 'bfloat16'"):
