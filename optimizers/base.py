@@ -285,11 +285,9 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         """Take in variables that came later; their slots start anew, the others' go on.
 
         Patterns of `exclude_from_weight_decay` and `multiply_learning_rate` count for them too.
-        Functions traced before must be traced again to update the new variables. `iterations` is
-        one number for all: bias corrections that have long passed do not come back, so that the
-        first steps of a later variable differ from a fresh optimizer's (Adam's first is
-        `(1 - beta_1) / sqrt(1 - beta_2)`, about 3 learning rates long). Where that is too long,
-        give them an optimizer of their own.
+        Functions traced before must be traced again. `iterations` is one number for all, so that
+        bias corrections do not start anew: Adam's first step of a later variable is
+        `(1 - beta_1) / sqrt(1 - beta_2)`, about 3, learning rates long.
 
         Raises:
             ValueError: the optimizer is not built yet, or knows one of them already.
@@ -322,11 +320,10 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
 
     def finalize_variable_values(self, variables: Iterable[Any]) -> None:
         """Replace weights by their moving averages (Keras does so at the end of `fit`)."""
-        if not self.use_ema:
-            return
-        values = self.evaluation_values()
-        for variable in variables:
-            local(unwrap(variable)).assign(values[self._known().index(variable)])
+        if self.use_ema:
+            values = self.evaluation_values()
+            for variable in variables:
+                local(unwrap(variable)).assign(values[self._known().index(variable)])
 
     def evaluation_values(self) -> list[Any]:
         """The weights to evaluate with: with `use_ema` their averages, once there was an update."""
@@ -409,8 +406,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         for weight, average in zip(weights, averages, strict=True):
             started = tf.cast(tf.not_equal(iterations, 0), average.dtype)
             momentum = started * tf.cast(self.ema_momentum, average.dtype)
-            new = tf.cast(weight, average.dtype)
-            average.assign(momentum * average + (1.0 - momentum) * new)
+            average.assign(momentum * average + (1.0 - momentum) * tf.cast(weight, average.dtype))
         if self.ema_overwrite_frequency is None:
             return
         due = tf.equal((iterations + 1) % self.ema_overwrite_frequency, 0)
@@ -427,16 +423,12 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
             values = {"average": first_average} if self.use_ema else {}
             values.update(self.initial_slots(v, name))
             with self._kept_by_owner(i):
-                found.append(
-                    {
-                        slot: tf.Variable(
-                            self.stored(slot, value, v),
-                            trainable=False,
-                            name=f"{name}/{slot}",
-                        )
-                        for slot, value in values.items()
-                    }
-                )
+                found.append({})
+                for slot, value in values.items():
+                    stored = self.stored(slot, value, v)
+                    found[i - first][slot] = tf.Variable(
+                        stored, trainable=False, name=f"{name}/{slot}"
+                    )
         names = {slot: None for values in found for slot in values}
         self.check_compact([*self._slots, *names])
         for slot in dict.fromkeys([*self._slots, *names]):
