@@ -176,8 +176,7 @@ class Programs:
     def own(self, verb: str) -> Callable[[int, int], list[tuple[int, int]]]:
         """`own(rows, full)`: what this worker's replicas will take of so many rows, as `step` does.
 
-        A batch may be taken in more parts than were asked for; full ones, which have `full` rows
-        in these data, may have been larger in an earlier call.
+        There may be more parts than were asked for, or larger batches (here `full`) earlier.
         """
 
         def spans(rows: int, full: int) -> list[tuple[int, int]]:
