@@ -193,7 +193,6 @@ class Programs:
                 "rows": self._rows.get(verb, 0),
                 "ahead": self._ahead.get(verb),
                 "shapes": self._shapes.get(verb, []),
-                "key": self._keys.get(verb),
             }
             for verb, choice in self.choices.items()
         }
@@ -209,7 +208,6 @@ class Programs:
                 self.choices[verb] = choice
                 self._rows[verb], self._ahead[verb] = entry["rows"], entry["ahead"]
                 self._shapes[verb] = list(entry["shapes"])
-                self._keys |= {verb: entry["key"]} if entry["key"] else {}
             else:
                 self.warn(
                     f"jit={asked!r}, and the checkpoint's run compiled {verb} as "
