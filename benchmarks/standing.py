@@ -17,7 +17,7 @@ WHY = {
     "resnet": CONVOLUTIONS,
     "unet": CONVOLUTIONS,
     "vae": (
-        "Its epochs of 23 steps take the loop 5 ms; on the same data the bar's line and TensorBoard "
+        "Its epochs of 23 steps take the loop 5 ms; there the bar's line and TensorBoard "
         "take 2.4 ms of each epoch."
     ),
 }
