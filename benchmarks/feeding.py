@@ -12,16 +12,14 @@ is put into feeding.json beside those that the file has.
 from __future__ import annotations
 
 import functools
-import os
 import pathlib
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags, logging
 
-from benchmarks import cli, machine, results, standing, tables, workloads
+from benchmarks import cli, machine, results, standing, tables, turns, workloads
 
 CALLS = (1, 10, 100, 1000)
 CHUNKS = "chunks"
@@ -125,8 +123,7 @@ def measure(
         return {**record, "skipped": str(error)}
     x, y = _repeated(data.head(CALLS[-1] * workload.batch_size), CALLS[-1] * workload.batch_size)
     weights = workload.initial_weights(data, seed=0)
-    with tempfile.TemporaryDirectory(prefix="feeding-") as folder:
-        os.environ["GRADLOOP_CACHE_DIR"] = folder  # what was found out before is not known here
+    with turns.nothing_known():
         planner = workload.trainer(data, weights, jit="auto")
         mode = planner.plan(x, y, batch_size=workload.batch_size).mode
     jit = False if mode == "graph" else mode
@@ -146,7 +143,9 @@ def measure(
         say(f"{steps} steps a call: {1 / step:,.1f} steps/s")
     contenders[CHUNKS] = made(int(longest), chunks=True)
     contenders[CHUNKS].settle(seconds)
-    times = _in_turns(contenders, rounds)
+    times = turns.taken({name: made.turn for name, made in contenders.items()}, rounds)
+    for contender in contenders.values():
+        contender.close()
     record["contenders"] = {name: {"rounds": times[name]} for name in contenders}
     record |= {"mode": mode, "longest": longest}
     return results.summarise(record, longest)
@@ -160,18 +159,6 @@ def _source(trainer: Any, x: Any, y: Any, batch_size: int, chunks: bool) -> Any:
         return source
     source.close()
     return open_source(x, y, batch_size=batch_size, shuffle=True, budget_bytes=0)
-
-
-def _in_turns(contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(rounds):
-        order = list(contenders)
-        moved = number % len(order)
-        for name in [*order[moved:], *order[:moved]]:
-            times[name].append(contenders[name].turn())
-    for contender in contenders.values():
-        contender.close()
-    return times
 
 
 def _repeated(arrays: Any, rows: int) -> Any:

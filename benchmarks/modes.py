@@ -13,16 +13,14 @@ those that the file has, so they can be measured apart.
 from __future__ import annotations
 
 import functools
-import os
 import pathlib
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags, logging
 
-from benchmarks import cli, machine, plot, results, standing, tables, workloads
+from benchmarks import cli, machine, plot, results, standing, tables, turns, workloads
 
 AUTO = "auto"
 # name -> the Trainer's argument.
@@ -138,19 +136,13 @@ def measure(
     except FileNotFoundError as error:
         return {**record, "skipped": str(error)}
     contenders: dict[str, Contender] = {}
-    with tempfile.TemporaryDirectory(prefix="modes-") as folder:
-        os.environ["GRADLOOP_CACHE_DIR"] = folder  # what was found out before is not known here
+    with turns.nothing_known():
         weights = workload.initial_weights(data, seed=0)
         for mode in [AUTO, *(name for name in modes if name != AUTO)]:
             contenders[mode] = made = Contender(workload, data, weights, mode)
             made.settle(seconds)
             say(f"{mode}: first step after {made.first_step_seconds:.1f} s")
-    times: dict[str, list[float]] = {mode: [] for mode in contenders}
-    for number in range(rounds):
-        order = list(contenders)
-        moved = number % len(order)
-        for mode in [*order[moved:], *order[:moved]]:
-            times[mode].append(contenders[mode].turn())
+    times = turns.taken({mode: made.turn for mode, made in contenders.items()}, rounds)
     for mode, made in contenders.items():
         record["contenders"][mode] = {
             "rounds": times[mode],
@@ -170,8 +162,7 @@ def verdict(record: Mapping[str, Any]) -> tuple[str, float, float, float]:
     entries = record["contenders"]
     chosen = entries[AUTO]["settings"]["plan"]["mode"]
     chosen = chosen if chosen in entries else AUTO
-    ways = {name: entry for name, entry in entries.items() if name != AUTO}
-    best = max(ways, key=lambda name: ways[name]["ratio"]["median"])
+    best = fastest_way(record)
     pairs = zip(entries[chosen]["rounds"], entries[best]["rounds"], strict=True)
     ratio = results.spread([own / least for own, least in pairs])
     fastest = min(entries[AUTO]["fastest"], entries[chosen]["fastest"])
@@ -179,15 +170,20 @@ def verdict(record: Mapping[str, Any]) -> tuple[str, float, float, float]:
     return best, ratio["median"] - 1.0, ratio["noise"], fastest - 1.0
 
 
-def own(record: Mapping[str, Any]) -> tuple[str, float, float]:
-    """(the fastest way, by how much it beats auto's own rounds, noise of that).
+def against_auto(record: Mapping[str, Any]) -> str:
+    """By how much the fastest way beats auto's own rounds, and the noise of that, in words.
 
     Where the fastest way is the chosen one, this is what parts a program from itself.
     """
-    ways = {name: e for name, e in record["contenders"].items() if name != AUTO}
-    best = max(ways, key=lambda name: ways[name]["ratio"]["median"])
-    ratio = ways[best]["ratio"]
-    return best, ratio["median"] - 1.0, ratio["noise"]
+    best = fastest_way(record)
+    ratio = record["contenders"][best]["ratio"]
+    return f"{best} {ratio['median'] - 1.0:+.1%} (noise {ratio['noise']:.1%})"
+
+
+def fastest_way(record: Mapping[str, Any]) -> str:
+    """The way that was the fastest when asked for."""
+    ways = {name: entry for name, entry in record["contenders"].items() if name != AUTO}
+    return max(ways, key=lambda name: ways[name]["ratio"]["median"])
 
 
 def show(out: Any, workload: str, record: dict[str, Any]) -> None:
@@ -227,8 +223,7 @@ def show(out: Any, workload: str, record: dict[str, Any]) -> None:
         f"  the best is {best}, {ahead:+.1%} (noise {noise:.1%}) against the choice: {within} "
         f"{BAND:.0%}; by the fastest turns {fastest:+.1%}"
     )
-    best, ahead, noise = own(record)
-    out.print(f"  against the rounds of {AUTO!r} itself: {best} {ahead:+.1%} (noise {noise:.1%})\n")
+    out.print(f"  against the rounds of {AUTO!r} itself: {against_auto(record)}\n")
 
 
 def to_markdown(measured: Mapping[str, Any]) -> str:
@@ -241,7 +236,6 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
         entries = record["contenders"]
         plan = entries[AUTO]["settings"]["plan"]
         best, ahead, noise, _ = verdict(record)
-        told, apart, scatter = own(record)
         rows.append(
             [
                 record["title"],
@@ -254,7 +248,7 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
                 ),
                 plan["mode"],
                 "itself" if best == plan["mode"] else f"{best} {ahead:+.1%} (noise {noise:.1%})",
-                f"{told} {apart:+.1%} (noise {scatter:.1%})",
+                against_auto(record),
                 f"{plan['seconds']:.1f} s, {plan['seconds'] / TEN_MINUTES:.1%}",
             ]
         )

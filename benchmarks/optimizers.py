@@ -3,9 +3,9 @@
 The same number of parameters lies in few or in many variables; ten updates make one compiled
 call, in a plain graph or in one XLA program; timed rounds take turns. "x limit" is how many times
 longer an update takes than reading weights, gradients and slots and writing weights and slots
-would at the speed of a plain copy on all cores. Prints a table and puts it into optimizers.json
-beside what the file has, so that optimizers and numbers of variables can be measured apart;
-optimizers.png draws all of it.
+would at the speed of a plain copy on all cores. Each measurement is put into
+optimizers.json beside what the file has, so that pieces, and a run that was cut short, make one;
+all of it is printed and drawn.
 
     python -m benchmarks.optimizers --optimizers=Adam,Lion --variables=10,100 --out=results
 """
@@ -13,6 +13,8 @@ optimizers.png draws all of it.
 from __future__ import annotations
 
 import concurrent.futures
+import functools
+import itertools
 import pathlib
 import statistics
 import time
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 from absl import flags, logging
 
-from benchmarks import cli, machine, plot, quiet, results, tables
+from benchmarks import cli, machine, plot, quiet, results, tables, turns
 
 UPDATES = 10  # in one call
 # What a slow first compilation would make of 1,000 matrices is not the question here.
@@ -57,25 +59,26 @@ def main(argv: Sequence[str]) -> int:
     chosen = given.optimizers or [n for n in optimizers.names() if n not in MATRICES]
     for name in chosen:
         cli.check_one(name, optimizers.names())
+    path = pathlib.Path(given.out) / "optimizers.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for count, name in itertools.product(map(int, given.variables), chosen):
+        measured = measure(
+            [name],
+            [count],
+            given.modes,
+            parameters=given.parameters,
+            rounds=given.rounds,
+            beside=given.keras,
+            say=logging.info,
+        )
+        if path.exists():
+            measured = joined(results.load(path), measured, list(optimizers.names()))
+        results.save(path, measured)  # at once: all together take an hour
+    measured = results.load(path)
     out = tables.console()
-    measured = measure(
-        chosen,
-        [int(n) for n in given.variables],
-        given.modes,
-        parameters=given.parameters,
-        rounds=given.rounds,
-        beside=given.keras,
-        say=logging.info,
-    )
     show(out, measured)
     tables.show_machine(out, measured)
-    folder = pathlib.Path(given.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "optimizers.json"
-    if path.exists():
-        measured = joined(results.load(path), measured, list(optimizers.names()))
-    results.save(path, measured)
-    draw(measured, folder / "optimizers.png")
+    draw(measured, path.with_suffix(".png"))
     return 0
 
 
@@ -147,22 +150,21 @@ def one(
         contenders["keras"] = getattr(keras.optimizers, name)(**config)
     row: dict[str, Any] = {"optimizer": name, "variables": count, "mode": mode}
     calls: dict[str, Callable[[], None]] = {}
-    seconds: dict[str, list[float]] = {}
     for who, optimizer in contenders.items():
         calls[who], moved = program(optimizer, count, parameters, mode)
         started = time.perf_counter()
         calls[who]()
         row[f"{who}_first_s"] = time.perf_counter() - started
         calls[who]()
-        seconds[who] = []
         if who == "ours":
             row["bytes"] = moved
-    for number in range(rounds):
-        order = list(contenders)
-        for who in order[number % len(order) :] + order[: number % len(order)]:
-            started = time.perf_counter()
-            calls[who]()
-            seconds[who].append((time.perf_counter() - started) / UPDATES)
+
+    def turn(who: str) -> float:
+        started = time.perf_counter()
+        calls[who]()
+        return (time.perf_counter() - started) / UPDATES
+
+    seconds = turns.taken({who: functools.partial(turn, who) for who in calls}, rounds)
     for who, values in seconds.items():
         row[f"{who}_ms"] = statistics.median(values) * 1e3
         row[f"{who}_low_ms"], row[f"{who}_high_ms"] = min(values) * 1e3, max(values) * 1e3

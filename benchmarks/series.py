@@ -6,15 +6,14 @@ All contenders of a point live in one process and take turns; memory is read fro
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
-import os
 import pathlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks import child, harness, machine, processes, results, workloads
+from benchmarks import child, harness, machine, processes, results, turns, workloads
 from benchmarks.data import Data
 
 CONTENDERS = ("ours", "fit", "fit_32", "hand")
@@ -110,9 +109,8 @@ def measure(
     facts = machine.about()
     facts["threads"] = machine.threads()
     records = {}
-    with tempfile.TemporaryDirectory(prefix="scaling-") as folder:
-        os.environ["GRADLOOP_CACHE_DIR"] = folder  # what was found out before is not known here
-        for value, contenders in _points(series, rounds, pathlib.Path(folder)):
+    with turns.nothing_known() as folder:
+        for value, contenders in _points(series, rounds, folder):
             record = {
                 "title": f"{series.title}: {value:,}",
                 "steps_per_round": 1,
@@ -173,16 +171,14 @@ def _turns(
             size = (None, max(1, wanted // epoch), max(1, wanted // epoch) * epoch)
         sizes[contender] = size
         peer.train(size[0], size[1])  # warms up at this size
-    seconds: dict[str, list[float]] = {contender: [] for contender in peers}
-    for number in range(rounds):
-        order = list(peers)
-        moved = number % len(order)
-        for contender in [*order[moved:], *order[:moved]]:
-            batches, epochs, steps = sizes[contender]
-            begun = time.perf_counter()
-            peers[contender].train(batches, epochs)
-            seconds[contender].append((time.perf_counter() - begun) / steps)
-    return seconds
+
+    def turn(contender: str) -> float:
+        batches, epochs, steps = sizes[contender]
+        begun = time.perf_counter()
+        peers[contender].train(batches, epochs)
+        return (time.perf_counter() - begun) / steps
+
+    return turns.taken({name: functools.partial(turn, name) for name in peers}, rounds)
 
 
 def _runs(

@@ -79,7 +79,8 @@ class FitRun:
         self._history, self._validation = call.history, validation
         self._saver, self._consensus, self._clock = saver, consensus, clock
         self._callbacks = Callbacks(callbacks, chief=consensus.chief)
-        self._gauges = Gauges(self._callbacks.instruments)
+        rehearsed = any(callback.rehearsed for callback in self._callbacks)
+        self._gauges = Gauges(self._callbacks.instruments, rehearsed=rehearsed)
         self._started = False
         self._window = Window(task.metrics)
         self._handle = Handle(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import quality, report, results, workloads
+from benchmarks import quality, report, results, standing, workloads
 
 FILES = ("speed", "quality", "parity", "modes")
 
@@ -35,3 +35,8 @@ def test_quality_is_held_against_what_is_expected_now():
         assert record["at_most"] == low, name
         assert all(len(found) >= 3 for found in record["found"].values()), name
     assert all(row["reached"] for row in quality.rows(measured))
+
+
+def test_the_page_says_why_wherever_ours_is_not_first():
+    measured = results.load(report.RESULTS / "speed.json")
+    assert standing.UNKNOWN not in standing.whole(measured)

@@ -221,6 +221,7 @@ class Callback:
     when: Trigger = Every(epochs=1)
     writes_to: tuple[str, ...] = ()  # attributes that hold a path: a dry run turns them elsewhere
     chief_only: bool = False  # it only writes: of several workers the first alone calls it
+    rehearsed: bool = False  # it is a dry run's copy, whose instruments read every step
 
     @property
     def monitors(self) -> Sequence[str]:

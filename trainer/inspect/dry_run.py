@@ -16,10 +16,9 @@ from trainer.callbacks.base import Callback
 from trainer.callbacks.history import History
 from trainer.callbacks.keras_callback import KerasCallback
 from trainer.callbacks.runner import Callbacks
-from trainer.callbacks.triggers import EachCall, Moment
+from trainer.callbacks.triggers import EachCall
 from trainer.data.convert import to_arrays
 from trainer.data.split import is_stream, split
-from trainer.instruments.base import Instrument
 
 if TYPE_CHECKING:
     from trainer.trainer import Trainer
@@ -78,44 +77,6 @@ def dry_run(trainer: Trainer, given: Mapping[str, Any]) -> History:
     return history
 
 
-class _Due:
-    """In place of an instrument's trigger: due at every step, and equal to the one it stands for.
-
-    So the instrument is equal to the one that its callback looks for in a report.
-    """
-
-    def __init__(self, original: Any) -> None:
-        self.original = original
-
-    def next(self, moment: Moment) -> int:
-        return moment.step + 1
-
-    def due(self, moment: Moment) -> bool:
-        return True
-
-    def __eq__(self, other: object) -> bool:
-        return bool(self.original == (other.original if isinstance(other, _Due) else other))
-
-    def __hash__(self) -> int:
-        return hash(self.original)
-
-
-def _at_once(instrument: Instrument) -> Instrument:
-    twin = copy.copy(instrument)
-    object.__setattr__(twin, "when", _Due(instrument.when))
-    return twin
-
-
-def _reading(cls: type[Callback]) -> type[Callback]:
-    """The class, with instruments that are due at every step."""
-
-    def instruments(self: Any) -> list[Instrument]:
-        return [_at_once(instrument) for instrument in super(made, self).instruments]
-
-    made: Any = type(cls.__name__, (cls,), {"instruments": property(instruments)})
-    return made
-
-
 def _rehearsing(callbacks: Sequence[Callback], folder: pathlib.Path, step: int) -> list[Callback]:
     """Copies that are called at every boundary, for that step, and write into the folder."""
     copies = []
@@ -128,9 +89,7 @@ def _rehearsing(callbacks: Sequence[Callback], folder: pathlib.Path, step: int) 
             path = getattr(callback, name)
             if path is not None:
                 setattr(twin, name, type(path)(folder / str(i) / pathlib.PurePath(path).name))
-        if callback.instruments:
-            twin.__class__ = _reading(type(callback))
-        twin.when = EachCall()
+        twin.when, twin.rehearsed = EachCall(), True
         twin.rehearse(step)
         copies.append(twin)
     return copies

@@ -29,12 +29,14 @@ class Gauges:
 
     Args:
         instruments: those of its callbacks.
+        rehearsed: each is due at every step, whatever its trigger says: for a dry run.
     """
 
-    def __init__(self, instruments: Iterable[Instrument]) -> None:
+    def __init__(self, instruments: Iterable[Instrument], *, rehearsed: bool = False) -> None:
         self._kept: dict[Instrument, list[tuple[int, Mapping[str, np.ndarray]]]]
         self._kept = {instrument: [] for instrument in instruments}
         self._fired = dict.fromkeys(self._kept, 0.0)
+        self._rehearsed = rehearsed
 
     def check(self, steps_per_epoch: int | None) -> None:
         """Refuses what could never be due.
@@ -44,7 +46,7 @@ class Gauges:
             TypeError: its trigger cannot be foretold.
         """
         for instrument in self._kept:
-            when = getattr(instrument.when, "original", instrument.when)  # of one that is rehearsed
+            when = instrument.when
             if isinstance(when, Validated):
                 raise TypeError(
                     f"{instrument}: an instrument reads a step while it runs, so it cannot be due "
@@ -76,6 +78,8 @@ class Gauges:
         return min([most, *(step - 1 - moment.step for step in others)]), due
 
     def _next(self, instrument: Instrument, moment: Moment) -> int:
+        if self._rehearsed:
+            return moment.step + 1
         moment = dataclasses.replace(moment, fired=self._fired[instrument])
         return max(moment.step + 1, instrument.when.next(moment))
 

@@ -94,7 +94,7 @@ class Window:
                 trial.sums = {name: tf.nest.map_structure(lambda x: np.ones(x.shape), nest)}
                 with np.errstate(all="ignore"):
                     found += scalars(trial.values())
-            except Exception:
+            except (ArithmeticError, ValueError, TypeError, LookupError, tf.errors.OpError):
                 found.append(name)
         return found
 
