@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -14,22 +13,19 @@ from trainer import arguments, state
 from trainer.compiling import chooser, guard, record, trial
 from trainer.compiling.choice import SAID, Choice
 from trainer.compiling.settings import Jit
-from trainer.context import StepContext
 from trainer.data.segment import Segment
-from trainer.distribution.replica import Replica, rows_of
 from trainer.distribution.replicas import Replicas
 from trainer.instruments.base import Instrument
 from trainer.instruments.readout import Readout
 from trainer.keeper import Keeper
-from trainer.loop import Loop, StepOutput
+from trainer.loop import Loop
 from trainer.precision.computing import Computing
-from trainer.precision.policy import Precision, widened
-from trainer.random import Seeds, fold, handed
+from trainer.precision.policy import Precision
+from trainer.steps import Steps
 from trainer.task import Task
 
 _CAPACITY = {"train": 2048, "evaluate": 512, "predict": 16}  # steps of one call at most
 _READ = 64  # steps of one call at most where each is read by instruments
-_EVALUATE = -2  # the stream of seeds for evaluation, beside those of the steps
 _SHAPES = 4  # of batches that XLA compiles before "auto" leaves the rest to TensorFlow
 
 
@@ -51,7 +47,7 @@ class Programs:
         counter: the number of updates made, an int64 variable that training advances.
         stop: a bool variable: True ends a running call before its next step.
         choices: verb -> the `Choice` made for it.
-        parts: of a training step: more than `accumulate` where a batch did not fit into memory.
+        steps: what is compiled.
         divides: whether a batch that does not fit may be taken in more parts.
         guard: counts what was traced and compiled.
         computing: what layers compute in, and the loss scales.
@@ -71,18 +67,25 @@ class Programs:
         self.counter = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.stop = tf.Variable(False, trainable=False, name="stop")
         self.choices: dict[str, Choice] = {}
-        self.parts = accumulate
         self.divides = True
         self.guard = guard.Guard(jit.programs, jit.strict, self.warn)
         self.computing = Computing(task, precision, replicas.scope, self.warn)
+        self.steps = Steps(
+            task,
+            self.computing,
+            replicas,
+            stop=self.stop,
+            seed=seed,
+            accumulate=accumulate,
+            gradient_norm=gradient_norm,
+            warn=self.warn,
+        )
         self._task = task
         self._jit = jit
-        self._seed = seed
-        self._gradient_norm = gradient_norm
+        self._seed, self._gradient_norm = seed, gradient_norm
         self.replicas = replicas
         self._loops: dict[Any, Loop] = {}
         self._readouts: dict[tuple[Instrument, ...], Readout] = {}
-        self._rows: dict[str, int] = {}  # the most rows of a batch seen
         self._ahead: dict[str, int | None] = {}  # the steps that a choice was made for
         self._keys: dict[str, str] = {}  # verb -> fingerprint of its program
         self._shapes: dict[str, list[dict[str, str]]] = {}  # what "auto" had XLA compile
@@ -115,7 +118,7 @@ class Programs:
                 say(f"compiled as {SAID[new.mode]}: {new.reason}")
             self._ahead[verb], self.choices[verb], choice = steps, new, new
         auto = self._jit.mode(verb) == "auto"
-        most = self._rows[verb] = max(segment.rows, self._rows.get(verb, 0))
+        most = self.steps.rows[verb] = max(segment.rows, self.steps.rows.get(verb, 0))
         # The ragged end of an epoch is one step: not worth a program of its own under XLA.
         short = auto and segment.rows < most
         if auto and not short and choice.mode != "graph":
@@ -147,7 +150,7 @@ class Programs:
             self._task,
             jit=jit or self._jit,
             seed=self._seed,
-            accumulate=self.parts,
+            accumulate=self.steps.parts,
             gradient_norm=self._gradient_norm,
             replicas=self.replicas,
             precision=self.computing.precision,
@@ -173,40 +176,28 @@ class Programs:
         """Every loop made so far."""
         return list(self._loops.values())
 
-    def own(self, verb: str) -> Callable[[int, int], list[tuple[int, int]]]:
-        """`own(rows, full)`: what this worker's replicas will take of so many rows, as `step` does.
-
-        There may be more parts than were asked for, or larger batches (here `full`) earlier.
-        """
-
-        def spans(rows: int, full: int) -> list[tuple[int, int]]:
-            parts = self.parts if verb == "train" else 1
-            return self.replicas.rows(rows, parts, max(full, self._rows.get(verb, 0)))
-
-        return spans
-
     def memory(self) -> dict[str, Any]:
         """The choices made, for a checkpoint: a resumed run compiles everything the same way."""
         choices = {
             verb: {
                 "choice": choice.entry(),
-                "rows": self._rows.get(verb, 0),
+                "rows": self.steps.rows.get(verb, 0),
                 "ahead": self._ahead.get(verb),
                 "shapes": self._shapes.get(verb, []),
             }
             for verb, choice in self.choices.items()
         }
-        return {"choices": choices, "parts": self.parts}
+        return {"choices": choices, "parts": self.steps.parts}
 
     def load_memory(self, memory: Mapping[str, Any]) -> None:
         """Puts back what `memory` gave, unless `jit` now asks for something else."""
-        self.parts = memory["parts"]
+        self.steps.parts = memory["parts"]
         for verb, entry in memory["choices"].items():
             choice = Choice.of(entry["choice"])
             asked = self._jit.mode(verb)
             if asked in ("auto", choice.mode):
                 self.choices[verb] = choice
-                self._rows[verb], self._ahead[verb] = entry["rows"], entry["ahead"]
+                self.steps.rows[verb], self._ahead[verb] = entry["rows"], entry["ahead"]
                 self._shapes[verb] = list(entry["shapes"])
             else:
                 self.warn(
@@ -248,13 +239,13 @@ class Programs:
         instruments: tuple[Instrument, ...] = (),
     ) -> Loop:
         """The loop of a verb for batches of so many rows, made once."""
-        parts = self.parts if verb == "train" else 1
+        parts = self.steps.parts if verb == "train" else 1
         key = (verb, fetch, rows, mode, parts, instruments)
         # Replicas exchange sums amid the step, so it is what lies between that XLA compiles.
         between = mode == "step" and self.replicas.count > 1
         if key not in self._loops:
             self._loops[key] = Loop(
-                self.step(
+                self.steps.of(
                     verb,
                     readout=self.readout(instruments) if instruments else None,
                     by_xla=between,
@@ -279,7 +270,7 @@ class Programs:
 
     def too_large(self, verb: str, rows: int) -> bool:
         """Told that a batch does not fit into memory; whether it is now taken in smaller parts."""
-        if verb != "train" or not self.divides or self.parts >= rows:
+        if verb != "train" or not self.divides or self.steps.parts >= rows:
             return False
         if not self._task.divisible:
             self.warn(
@@ -287,14 +278,14 @@ class Programs:
                 "another update (reduction='sum', or rows compared with others); lower batch_size"
             )
             return False
-        self.parts = min(2 * self.parts, rows)
+        parts = self.steps.parts = min(2 * self.steps.parts, rows)
         self.warn(
-            f"a batch of {rows} rows does not fit into memory: it is taken in {self.parts} parts "
-            f"as by accumulate={self.parts}: it gives the same update where rows are independent "
+            f"a batch of {rows} rows does not fit into memory: it is taken in {parts} parts "
+            f"as by accumulate={parts}: it gives the same update where rows are independent "
             "(BatchNormalization's statistics and candidates within a batch are each part's own)"
         )
         if key := self._keys.get(verb):
-            self._keep(record.remember_parts(key, self.parts))
+            self._keep(record.remember_parts(key, parts))
         return True
 
     def snapshot(self) -> Callable[[], None]:
@@ -318,7 +309,7 @@ class Programs:
         graph = self.compiled(verb, fetch, segment.rows, mode).trace(segment.args)
         key = self._keys[verb] = f"{verb}-{record.fingerprint(graph)}"
         if verb == "train":
-            self.parts = max(self.parts, min(record.recall_parts(key), segment.rows))
+            self.steps.parts = max(self.steps.parts, min(record.recall_parts(key), segment.rows))
         if asked != "auto":
             return Choice(asked, "as asked by jit=")
 
@@ -378,67 +369,6 @@ class Programs:
     def _keep(self, problem: str | None) -> None:
         if problem is not None:
             self.warn(problem)
-
-    def step(
-        self,
-        verb: str,
-        context: Callable[..., StepContext] = StepContext,
-        readout: Readout | None = None,
-        by_xla: bool = False,
-    ) -> Callable[[Any, tf.Tensor], StepOutput]:
-        """What one step of a verb is, as a function of the batch and the step's number.
-
-        It may be called eagerly too. `context` makes what the step is handed; a `readout` reads
-        the step, whose outputs are then a row. `by_xla`: whether XLA compiles what the step does
-        between exchanges of the replicas.
-        """
-        task = self._task
-        parts = self.parts if verb == "train" else 1
-        if verb == "train":
-            self.computing.build()
-        seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
-        running = threading.local()  # each replica is traced by a thread of its own
-
-        def one(batch: Any, number: tf.Tensor, replica: Replica) -> StepOutput:
-            running.seeds = Seeds(seed, number, replica.index)
-            if self.replicas.by_example:
-                running.seeds.rows = replica.numbers(rows_of(batch))
-            ctx = context(
-                running.seeds,
-                parts=parts,
-                gradient_norm=self._gradient_norm,
-                label=lambda optimizer: arguments.label(task, optimizer),
-                readout=readout,
-                scaler=self.computing.scalers.of,
-                warn=self.warn,
-                replica=replica,
-                by_xla=by_xla,
-            )
-            if readout is not None:
-                readout.begin()
-            if verb == "predict":
-                with arguments.traceable():
-                    return StepOutput({}, {}, widened(task.predict_step(batch, ctx)))
-            with arguments.traceable():
-                sums = task.step(batch, ctx) if verb == "train" else task.eval_step(batch, ctx)
-            row = () if readout is None else readout.row()
-            return StepOutput(arguments.check_sums(sums, task, verb), ctx.scalars, row)
-
-        def draw() -> tf.Tensor:
-            return running.seeds.for_layers()
-
-        step = self.replicas.spread_step(
-            one, self.stop, parts, full=lambda: self._rows.get(verb, 0)
-        )
-
-        def run(batch: Any, number: tf.Tensor) -> StepOutput:
-            with self.computing.in_force(), handed(state.modules(task), draw):
-                out = step(batch, number)
-            if readout is None:
-                return out
-            return out._replace(outputs=out.outputs[: readout.width])  # of the first replica
-
-        return run
 
     def warn(self, message: str) -> None:
         """Warns of something once."""

@@ -239,7 +239,7 @@ class Trainer:
                 batch_size=validation_batch_size or batch_size,
                 seed=self.seed,
                 pairs=isinstance(self.task, Supervised),
-                own=self.programs.own("evaluate"),
+                own=self.programs.steps.own("evaluate"),
             )
             if held_out is not None:
                 y = targets_of(validation_data)
@@ -390,10 +390,8 @@ class Trainer:
         trial._position = dataclasses.replace(self._position)
         given = None if jit is None else Jit.of(jit, self._replicas.count)
         trial.programs = self.programs.anew(given)
-        settings = self._session.settings if self._session and folder is not None else None
-        trial._session = trial._open_session(
-            settings and dataclasses.replace(settings, directory=folder)
-        )
+        kept = self._session.settings if self._session and folder is not None else None
+        trial._session = trial._open_session(kept and dataclasses.replace(kept, directory=folder))
         trial._fit = Fit(
             trial.task, trial.programs, trial._position, trial._session, self._replicas
         )
@@ -426,8 +424,8 @@ class Trainer:
     def _open_session(self, checkpoint: Any) -> Session | None:
         if checkpoint is None:
             return None
-        settings = Checkpoint.of(checkpoint)
-        return Session(settings, self.task, self.programs, self._same, self._replicas)
+        given = Checkpoint.of(checkpoint)
+        return Session(given, self.task, self.programs, self._same, self._replicas)
 
     @contextmanager
     def _pass(
@@ -446,4 +444,5 @@ class Trainer:
             source.close()
 
     def _open(self, verb: str, x: Any, y: Any, sample_weight: Any, **how: Any) -> Source:
-        return open_source(x, y, sample_weight, seed=self.seed, own=self.programs.own(verb), **how)
+        own = self.programs.steps.own(verb)
+        return open_source(x, y, sample_weight, seed=self.seed, own=own, **how)

@@ -52,7 +52,7 @@ def test_a_batch_that_does_not_fit_is_taken_in_parts(data, monkeypatch, jit):
     asked = _trainer(8, jit=False, accumulate=4)
     asked.fit(*data, batch_size=2, epochs=2, verbose=0, shuffle=False)
     assert large.step == asked.step == 14
-    assert large.programs.parts == 4
+    assert large.programs.steps.parts == 4
     for a, b in zip(large.task.model.get_weights(), asked.task.model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert len(said) == 2
@@ -60,12 +60,12 @@ def test_a_batch_that_does_not_fit_is_taken_in_parts(data, monkeypatch, jit):
     memory = large.programs.memory()
     resumed = _trainer(2, jit=jit)
     resumed.programs.load_memory(memory)
-    assert resumed.programs.parts == 4
+    assert resumed.programs.steps.parts == 4
     # Another process remembers it too.
     again = _trainer(2, jit=jit)
     monkeypatch.setattr(again.programs, "warn", pytest.fail)
     again.fit(*data, batch_size=8, epochs=1, verbose=0, shuffle=False)
-    assert again.programs.parts == 4
+    assert again.programs.steps.parts == 4
 
 
 def test_what_never_fits_is_an_error_and_nothing_is_trained(data):
@@ -93,7 +93,7 @@ def test_a_batch_that_does_not_fit_while_it_is_tried_is_taken_in_parts(data, tri
     large.fit(*data, batch_size=8, epochs=2, verbose=0, shuffle=False)
     asked = _trainer(8, jit=False, accumulate=4)
     asked.fit(*data, batch_size=2, epochs=2, verbose=0, shuffle=False)
-    assert large.programs.parts == 4
+    assert large.programs.steps.parts == 4
     assert ["8 rows does not fit" in text for text in said] == [True, True]
     assert large.programs.choices["train"].reason.startswith("measured")
     for a, b in zip(large.task.model.get_weights(), asked.task.model.get_weights(), strict=True):
@@ -101,7 +101,7 @@ def test_a_batch_that_does_not_fit_while_it_is_tried_is_taken_in_parts(data, tri
     again = _trainer(2)
     monkeypatch.setattr(again.programs, "warn", pytest.fail)
     again.fit(*data, batch_size=8, epochs=2, verbose=0, shuffle=False)
-    assert again.programs.parts == 4
+    assert again.programs.steps.parts == 4
 
 
 def test_what_never_fits_while_it_is_tried_is_an_error(data, tried):
@@ -143,7 +143,7 @@ def test_a_batch_whose_parts_do_not_add_up_is_not_taken_in_parts(data, monkeypat
     monkeypatch.setattr(trainer.programs, "warn", said.append)
     with pytest.raises(tf.errors.ResourceExhaustedError):
         trainer.fit(*data, batch_size=8, verbose=0)
-    assert trainer.programs.parts == 1 and trainer.step == 0
+    assert trainer.programs.steps.parts == 1 and trainer.step == 0
     assert (
         len(said) == 1
         and "parts of it would give another update" in said[0]
@@ -291,7 +291,7 @@ def test_a_longer_batch_that_does_not_fit_is_taken_in_parts_on_a_shared_graph(mo
     trainer.fit(_lengths(3, 4, 5, 4, 9), verbose=0)
     plain = Trainer(Total(), loss="mse", optimizer=optimizers.SGD(1e-3), jit=False)
     plain.fit(_lengths(3, 4, 5, 4, 9), verbose=0)
-    assert trainer.programs.parts == 2 and len(said) == 1
+    assert trainer.programs.steps.parts == 2 and len(said) == 1
     assert trainer.step == 5
     np.testing.assert_allclose(trainer.task.model.w, plain.task.model.w, rtol=1e-6)
 

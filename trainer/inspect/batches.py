@@ -77,7 +77,7 @@ def batch_size_range(
     size = smallest
     while size <= largest:
         with trainer.scratch() as trial:
-            trial.programs.divides, trial.programs.parts = False, trainer.accumulate
+            trial.programs.divides, trial.programs.steps.parts = False, trainer.accumulate
             source = trial.prepare(x, y, batch_size=size)
             try:
                 batch = next(draw(source))

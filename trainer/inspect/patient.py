@@ -51,7 +51,7 @@ class Patient:
     def minimized(self, batch: Any, *, number: int = _NUMBER) -> list[Minimized]:
         """What each `ctx.minimize` of a training step would do, on this batch taken whole."""
         probe = _Probing()
-        self.programs.step("train", probe.context)(batch, tf.constant(number, tf.int64))
+        self.programs.steps.of("train", probe.context)(batch, tf.constant(number, tf.int64))
         return probe.found
 
     def watched(
@@ -71,7 +71,7 @@ class Patient:
         with state.untouched(self.task), Watch(self.task, before=before) as watch:
             for variable in counters(self.task):
                 variable.assign_add(tf.cast(tf.fill(variable.shape, number), variable.dtype))
-            self.programs.step(verb, probe.context)(batch, tf.constant(number, tf.int64))
+            self.programs.steps.of(verb, probe.context)(batch, tf.constant(number, tf.int64))
         return watch, probe.found
 
     def other_rows(self, batch: Any, keep: int) -> Any:

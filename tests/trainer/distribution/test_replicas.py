@@ -57,12 +57,12 @@ def test_a_worker_reads_the_rows_that_its_replicas_take(two):
     trainer = Trainer(layers.Dense(1), loss="mse", optimizer="sgd", strategy=two, accumulate=4)
     replicas, programs = trainer._replicas, trainer.programs
     replicas.workers, replicas._local, replicas._first = 2, 1, 1
-    programs._rows["train"] = 32  # of the calls before
+    programs.steps.rows["train"] = 32  # of the calls before
     for parts, rows, full in ((4, 16, 16), (8, 32, 32), (4, 6, 6), (4, 6, 32)):
-        programs.parts = parts
+        programs.steps.parts = parts
         taken = Split.of_rows(rows, 2, parts, 32)  # as `spread_step` shares it
-        assert programs.own("train")(rows, full) == (taken.spans(1) or [(0, rows)])
-    assert programs.own("evaluate")(9, 9) == [(5, 9)]
+        assert programs.steps.own("train")(rows, full) == (taken.spans(1) or [(0, rows)])
+    assert programs.steps.own("evaluate")(9, 9) == [(5, 9)]
 
 
 def test_of_data_held_out_ones_own_rows_are_read(two, monkeypatch):
