@@ -3,8 +3,11 @@
 Six small trainings over 1, 2 and 4 logical devices and over 2 processes, compiled in each way,
 with and without accumulation, clipping, a loss scale and float16: 648 cases of 100 steps, every
 fourth of them on the ragged end of an epoch. All weights, slots, averages and statistics are
-compared with those of one device that trains in the same mode. Each case is put into exactness.json
-as it ends, beside those that the file has, so that pieces and a run that was cut short make one.
+compared with those of one device that trains in the same mode; where float16 rounds other sums,
+also those of one device with those of one device of whose data one number differs by one unit of
+float16. Each case is put into exactness.json as it ends, beside those that the file has, so that
+pieces and a run that was cut short make one; a case of which the file asks something else than is
+asked now counts as missing.
 
     python -m benchmarks.exactness --out=benchmarks/results                 # all: about an hour
     python -m benchmarks.exactness --out=benchmarks/results --workloads=mlp,cnn
@@ -20,7 +23,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags, logging
 
 from benchmarks import cli, machine, quiet, results
@@ -57,8 +59,8 @@ def main(argv: Sequence[str]) -> int:
 def compare(cases: Sequence[Any], path: pathlib.Path) -> list[str]:
     """Trains the cases and puts each into the file; gives the names of those that differ."""
     bad = []
-    for number, (case, far) in enumerate(trained(cases), 1):
-        keep(path, case, far)
+    for number, (case, far, nudged) in enumerate(trained(cases), 1):
+        keep(path, case, far, nudged)
         differs = not far <= case.close  # NaN differs
         if differs:
             bad.append(case.name)
@@ -70,22 +72,27 @@ def compare(cases: Sequence[Any], path: pathlib.Path) -> list[str]:
 def asked(workloads: Sequence[str], where: Sequence[str], known: pathlib.Path | None) -> list[Any]:
     """The cases to train; of a file `known`, only those that it lacks."""
     with quiet.quiet_import():
-        from tests.distributed import matrix
-    found: set[str] = set()
+        from benchmarks.replicated import matrix
+    found: set[tuple[str, float]] = set()
     if known is not None and known.exists():
         records = results.load(known)["workloads"].values()
-        found = {name for record in records for name in record["cases"]}
+        found = {(name, case["allowed"]) for r in records for name, case in r["cases"].items()}
     return [
         case
         for case in matrix.everything()
-        if case.workload in workloads and case.where in where and case.name not in found
+        if case.workload in workloads
+        and case.where in where
+        and (case.name, case.close) not in found
     ]
 
 
-def trained(cases: Sequence[Any]) -> Iterator[tuple[Any, float]]:
-    """Each case, and how far it ended from one device; those of workers in one go by workload."""
-    from tests.distributed import matrix
-    from tests.distributed.workloads import distance
+def trained(cases: Sequence[Any]) -> Iterator[tuple[Any, float, float | None]]:
+    """Each case, how far it ended from one device, and maybe how far that does from itself.
+
+    Those of workers are trained in one go by workload.
+    """
+    from benchmarks.replicated import matrix
+    from benchmarks.replicated.trainings import distance
 
     matrix.four_devices()
     for (where, _), group in itertools.groupby(cases, lambda case: (case.where, case.workload)):
@@ -97,17 +104,20 @@ def trained(cases: Sequence[Any]) -> Iterator[tuple[Any, float]]:
                 matrix.of_workers(these, place, seconds=start + each * len(these))
             for case in these:
                 if where == "workers":
-                    found = dict(np.load(place / f"{case.name}-0.npz"))
+                    found = matrix.trained_by(0, case.name, place)
                 else:
                     found, _ = matrix.train(case, matrix.mirrored(matrix.REPLICAS[where]))
-                yield case, float(distance(found, matrix.alone(case)[0]))
+                far = distance(found, matrix.alone(case)[0])
+                yield case, far, matrix.nudged(case) if case.rounded else None
 
 
-def keep(path: pathlib.Path, case: Any, far: float) -> None:
+def keep(path: pathlib.Path, case: Any, far: float, nudged: float | None) -> None:
     """Puts a case into the file."""
     before = results.load(path)["workloads"] if path.exists() else {}
     cases = {**before.get(case.workload, {}).get("cases", {})}
     cases[case.name] = {"far": far, "allowed": case.close}
+    if nudged is not None:
+        cases[case.name]["nudged"] = nudged
     record = {**machine.about(), "cases": dict(sorted(cases.items()))}
     results.update(path, {case.workload: record}, WORKLOADS)
 
@@ -118,14 +128,24 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     cases = [case for record in records.values() for case in record["cases"].values()]
     parts = []
     for allowed in sorted({case["allowed"] for case in cases}):
-        far = [case["far"] for case in cases if case["allowed"] == allowed]
+        these = [case for case in cases if case["allowed"] == allowed]
+        far = [case["far"] for case in these]
         # What is not a number stands in the file as none.
         bad = sum(value is None or value > allowed for value in far)
         furthest = max((value for value in far if value is not None), default=float("nan"))
-        parts.append(
+        text = (
             f"{len(far)} of which at most {allowed:g} is asked, {bad} of them further away, the "
             f"furthest {furthest:.1e}"
         )
+        nudged = [
+            case["nudged"] for case in cases if case["allowed"] == allowed and "nudged" in case
+        ]
+        if nudged:
+            text += (
+                f" (one device from itself, where one number of its data differs by one unit of "
+                f"float16: {max(nudged):.1e})"
+            )
+        parts.append(text)
     dates = sorted(record["machine"]["date"][:10] for record in records.values())
     when = " to ".join(dict.fromkeys((dates[0], dates[-1])))
     return f"{len(cases)} cases have been trained: {'; '.join(parts)} ({when})."

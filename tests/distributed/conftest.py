@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.distributed import matrix
+from benchmarks.replicated import matrix
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import tensorflow as tf
 import layers
 import losses
 import optimizers
-from tests.distributed.workloads import distance, train, weights
+from benchmarks.replicated.trainings import distance, train, weights
 from trainer import LossScale, Precision, Task, Trainer
 
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.distributed import matrix
-from tests.distributed.workloads import distance
+from benchmarks.replicated import matrix
+from benchmarks.replicated.trainings import distance
 
 CASES = matrix.pairs(matrix.everything())
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.distributed.workloads import distance, train
+from benchmarks.replicated.trainings import distance, train
 
 
 def test_a_restart_with_another_number_of_replicas_goes_on_exactly(mirrored, tmp_path):

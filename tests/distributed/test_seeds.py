@@ -7,8 +7,8 @@ import tensorflow as tf
 import layers as L
 import losses
 import optimizers
+from benchmarks.replicated.trainings import distance, weights
 from layers.regularization import random_bits
-from tests.distributed.workloads import distance, weights
 from trainer import Replication, Trainer
 
 X = np.random.default_rng(0).normal(size=(26, 6)).astype("float32")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import layers as L
 import optimizers
-from tests.distributed.workloads import distance, train
+from benchmarks.replicated.trainings import distance, train
 from trainer import LossScale, Precision, Replication, Task, Trainer, state
 
 WAYS = [

@@ -1,11 +1,10 @@
 """Two processes on the loopback train as one device does."""
 
-import numpy as np
 import pytest
 
-from tests.distributed import matrix
+from benchmarks.replicated import matrix, workers
+from benchmarks.replicated.trainings import distance
 from tests.distributed.test_replicas import CASES
-from tests.distributed.workloads import distance
 
 HERE = [case for case in CASES if case.where == "workers"]
 
@@ -13,12 +12,13 @@ HERE = [case for case in CASES if case.where == "workers"]
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
-    matrix.of_workers(HERE, folder)
+    matrix.name_cases(HERE, folder)
+    workers.run("tests.distributed.jobs:cases", folder)
     return folder
 
 
 def _of_both(folder, name):
-    return [dict(np.load(folder / f"{name}-{i}.npz")) for i in range(2)]
+    return [matrix.trained_by(i, name, folder) for i in range(2)]
 
 
 @pytest.mark.parametrize("case", HERE, ids=lambda c: c.name)

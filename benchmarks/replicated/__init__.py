@@ -1,0 +1,1 @@
+"""Six small trainings over replicas and workers, held against one device."""
