@@ -8,7 +8,9 @@ import pytest
 from benchmarks.replicated import matrix
 from benchmarks.replicated.trainings import distance
 
-CASES = matrix.pairs(matrix.everything())
+EVERYTHING = matrix.everything()
+ROUNDED = next(case for case in EVERYTHING if case.rounded)  # of which another distance is asked
+CASES = [*matrix.pairs(EVERYTHING), ROUNDED]
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.where != "workers"], ids=lambda c: c.name)
@@ -23,11 +25,10 @@ def test_replicas_train_as_one_device_does(case, mirrored):
 
 
 def test_any_two_choices_meet_in_a_case():
-    everything = matrix.everything()
-    assert len({case.workload for case in everything}) == 6
-    assert {case.where for case in everything} == {"1", "2", "4", "workers"}
+    assert len({case.workload for case in EVERYTHING}) == 6
+    assert {case.where for case in EVERYTHING} == {"1", "2", "4", "workers"}
 
     def met(cases):
         return {two for c in cases for two in itertools.combinations(enumerate(c), 2)}
 
-    assert met(CASES) == met(everything)
+    assert met(CASES) == met(EVERYTHING)
