@@ -27,7 +27,8 @@ def nadam_step(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One step of Nadam: (what to subtract from the weights, new m, new v).
 
-    Dozat 2016, algorithm 2. With `mu_t = b1 (1 - 0.96^t / 2)` and the running product
+    Dozat 2016, algorithm 2. With `mu_t = b1 (1 - 0.96^t / 2)` as in Keras (in the paper
+    `b1 (1 - 0.96^(t / 250) / 2)`, a rise 250 times as slow) and the running product
     `u_t = mu_1 ... mu_t`: `m_hat = mu_{t+1} m / (1 - u_t mu_{t+1}) + (1 - mu_t) g / (1 - u_t)`,
     `v_hat = v / (1 - b2^t)` and `w <- w - lr m_hat / (sqrt(v_hat) + eps)`.
 
@@ -57,6 +58,7 @@ class Nadam(Optimizer):
         beta_1: Decay of the mean of the gradients, in [0, 1).
         beta_2: Decay of the mean of their squares, in [0, 1).
         epsilon: Added to the divisor.
+        paper: Whether the momentum rises as slowly as in the paper, by `0.96^(t / 250)`.
         weight_decay: See `Optimizer`, as for the rest.
         clipnorm: See `Optimizer`.
         clipvalue: See `Optimizer`.
@@ -76,6 +78,7 @@ class Nadam(Optimizer):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         *,
+        paper: bool = False,
         weight_decay: float | Callable | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,
@@ -99,6 +102,7 @@ class Nadam(Optimizer):
         self.beta_1 = check_mean("beta_1", beta_1)
         self.beta_2 = check_mean("beta_2", beta_2)
         self.epsilon = check_epsilon(epsilon)
+        self.paper = paper
         self.slot_names = ("momentum", "velocity")
         self.u_product = tf.Variable(1.0, trainable=False, name="u_product")
 
@@ -109,14 +113,13 @@ class Nadam(Optimizer):
     def begin(self, step: tf.Tensor) -> None:
         """Take this step's momentum into the running product."""
         product = local(self.u_product)
-        product.assign(product * self.beta_1 * (1.0 - 0.5 * tf.pow(0.96, step)))
+        product.assign(product * self._momentum(step))
 
     def scalars(self, step: tf.Tensor) -> Mapping[str, Any]:
         """The momenta of this step and the next, their product so far, the power of beta_2."""
-        decay = tf.constant(0.96, step.dtype)
         return {
-            "mu_t": self.beta_1 * (1.0 - 0.5 * tf.pow(decay, step)),
-            "mu_next": self.beta_1 * (1.0 - 0.5 * tf.pow(decay, step + 1.0)),
+            "mu_t": self._momentum(step),
+            "mu_next": self._momentum(step + 1.0),
             "u_product": tf.cast(local(self.u_product), step.dtype),
             "beta_2_power": tf.pow(tf.cast(self.beta_2, step.dtype), step),
         }
@@ -141,6 +144,11 @@ class Nadam(Optimizer):
             epsilon=self.epsilon,
         )
         return weight - change, {"momentum": m, "velocity": v}
+
+    def _momentum(self, step: tf.Tensor) -> tf.Tensor:
+        """The momentum of one step, mu."""
+        rise = step / 250.0 if self.paper else step
+        return self.beta_1 * (1.0 - 0.5 * tf.pow(tf.constant(0.96, step.dtype), rise))
 
 
 def _rounded(beta: float, dtype: tf.DType) -> float:

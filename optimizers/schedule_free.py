@@ -22,7 +22,8 @@ class ScheduleFreeAdamW(Optimizer):
     """Schedule-Free AdamW, algorithm 1 of the paper: no schedule, no end date.
 
     `z <- z - lr g / (sqrt(v_hat) + eps)`, `x <- (1 - c) x + c z`, `y <- (1 - b1) z + b1 x`. The
-    variables hold y, where gradients are taken; evaluate with x: `with optimizer.evaluating():`.
+    variables hold y, where gradients are taken; evaluate with x: `with optimizer.evaluating():`
+    (with `use_ema` that gives the moving average of y, as in the other optimizers).
     Keras averages with c = 1/t and decays y alone; `paper=True` weighs each step by its squared
     learning rate (the largest so far), so that a warm-up counts little, and decays z at y.
 
@@ -118,9 +119,12 @@ class ScheduleFreeAdamW(Optimizer):
         }
 
     def update(self, item: Item, scalars: Mapping[str, Any]) -> None:
-        """Move one variable; the paper's decay is part of z's step."""
-        if self.paper and item.weight_decay is not None:
-            scalars, item.decay = {**scalars, "decay": item.weight_decay}, None
+        """Move one variable; the paper's decay is part of z's step, Keras's spares z."""
+        if item.decay is not None:
+            if self.paper:
+                scalars, item.decay = {**scalars, "decay": item.weight_decay}, None
+            else:
+                scalars = {**scalars, "undecayed": item.now()}
         super().update(item, scalars)
 
     def rule(
@@ -135,7 +139,7 @@ class ScheduleFreeAdamW(Optimizer):
         beta_1, share = self.beta_1, scalars["share"]
         v = slots["velocity"] + (tf.square(gradient) - slots["velocity"]) * (1.0 - self.beta_2)
         # The weights may have been loaded after the slots.
-        z = tf.where(scalars["first"], weight, slots["momentum"])
+        z = tf.where(scalars["first"], scalars.get("undecayed", weight), slots["momentum"])
         # lr g / (sqrt(v_hat) + epsilon), with the correction drawn into the scalars.
         lr, root = learning_rate * scalars["warmup"], scalars["root"]
         change = (lr * root) * gradient / (tf.sqrt(v) + self.epsilon * root)
@@ -146,7 +150,9 @@ class ScheduleFreeAdamW(Optimizer):
         return y, {"momentum": z - change, "velocity": v}
 
     def evaluation_values(self) -> list[Any]:
-        """x, the average of the z."""
+        """x, the average of the z; with `use_ema` the moving average of the weights."""
+        if self.use_ema:
+            return super().evaluation_values()
         started = tf.not_equal(local(self.iterations), 0)
         found = []
         for variable, slot in zip(self.weights, self._slots["momentum"], strict=True):

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import optimizers
-
 STEPS = 200
 SHAPES = {"kernel": (7, 3), "bias": (3,), "table": (6, 2), "scale": ()}
 
@@ -91,28 +89,6 @@ def close():
         for name, value in wanted.items():
             error = np.linalg.norm(got[name] - value) / np.linalg.norm(value)
             assert error <= rtol, f"{label} {name}: relative error {error:.2e} > {rtol:.0e}"
-
-    return check
-
-
-@pytest.fixture
-def equals_keras(train, train_keras, close):
-    """equals_keras(name, config): 200 steps as Keras makes them, written, by kernel and compiled.
-
-    The rule as written runs the operations of Keras in its order, so in a plain graph the weights
-    agree to the last bits; TensorFlow's kernels and XLA (which contracts a * b + c) round
-    differently, and 200 steps add that up: their bound is 2e-6 of each variable's norm.
-    """
-
-    def check(name, config, rtol=2e-6):
-        wanted = train_keras(getattr(keras.optimizers, name)(**config))
-        ours = getattr(optimizers, name)
-        written = ours(**config)
-        written.fused = False
-        close(train(written), wanted, 1e-6, "as written")
-        if ours.kernel is not optimizers.Optimizer.kernel:
-            close(train(ours(**config)), wanted, rtol, "by kernel")
-        close(train(ours(**config), jit=True), wanted, rtol, "compiled")
 
     return check
 

@@ -1,4 +1,4 @@
-"""Adadelta against Keras, and the rule against the formula."""
+"""Adadelta: the rule against the formula."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ import tensorflow as tf
 import optimizers
 
 EPS = 1e-7
-
-
-def test_equals_keras(equals_keras):
-    equals_keras("Adadelta", {"learning_rate": 1.0, "rho": 0.9})
 
 
 def test_adadelta(state, single, near):

@@ -1,4 +1,4 @@
-"""Adagrad against Keras, and the rule against the formula."""
+"""Adagrad: the rule against the formula, the paper's epsilon in NumPy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import numpy as np
 import optimizers
 
 EPS, LR = 1e-7, 0.01
-
-
-def test_equals_keras(equals_keras):
-    equals_keras("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.2})
 
 
 def test_adagrad(state, single, near):

@@ -1,4 +1,4 @@
-"""Adamax against Keras, and the rule against the formula."""
+"""Adamax: the rule against the formula."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import numpy as np
 import optimizers
 
 B1, B2, EPS, LR, T = 0.9, 0.999, 1e-7, 0.01, 7
-
-
-def test_equals_keras(equals_keras):
-    equals_keras("Adamax", {"learning_rate": 0.01, "weight_decay": 0.1})
 
 
 def test_adamax(state, single, near):

@@ -1,6 +1,7 @@
 """The rules against optax, 30 updates from the same weights on the same gradients.
 
-Optax needs JAX and is no dependency: `pip install optax` to run these.
+Optax needs JAX and is no dependency: `pip install "gradloop[peers]"` to run these. It has neither
+Shampoo nor SOAP: those are written out in NumPy, in tests of their own.
 """
 
 from __future__ import annotations
@@ -12,9 +13,25 @@ import tensorflow as tf
 import optimizers
 
 optax = pytest.importorskip("optax", reason="optax is not installed: an optional peer")
+jax = pytest.importorskip("jax")
 contrib = pytest.importorskip("optax.contrib")
 STEPS = 30
 EPS = 1e-7
+
+
+def by_shape(update):
+    """Times the scale of Liu et al. 2025."""
+    return 0.2 * max(update.shape) ** 0.5 * update
+
+
+class Measured(optimizers.Sophia):
+    """Sophia with the squared gradient for the Hessian, taken after each update as in Optax."""
+
+    def apply(self, grads, variables):
+        """The update, then the estimate."""
+        super().apply(grads, variables)
+        self.update_hessian([tf.square(g) for g in grads], variables)
+
 
 CASES = {
     "adam": (lambda: optimizers.Adam(0.01, paper=True), lambda: optax.adam(0.01, eps=EPS)),
@@ -48,6 +65,34 @@ CASES = {
         ),
         lambda: contrib.muon(0.01, nesterov=False, adam_weight_decay=0.0),
     ),
+    # Optax corrects m and g for the start before it looks ahead; Jordan et al. 2024 do not. So the
+    # momentum is that of `optax.trace`, and what is made of it that of Muon.
+    "muon-nesterov": (
+        lambda: optimizers.Muon(0.01, weight_decay=0.1),
+        lambda: optax.partition(
+            {
+                "matrix": optax.chain(
+                    optax.trace(0.95, nesterov=True),
+                    contrib.scale_by_muon(
+                        beta=0.0,
+                        nesterov=False,
+                        weight_dimension_numbers=lambda u: jax.tree.map(
+                            lambda _: contrib.MuonDimensionNumbers(), u
+                        ),
+                    ),
+                    optax.stateless(lambda u, _: jax.tree.map(by_shape, u)),
+                    optax.add_decayed_weights(0.1),
+                    optax.scale(-0.01),
+                ),
+                "rest": optax.chain(
+                    optax.scale_by_adam(eps=0.0, eps_root=0.0),
+                    optax.add_decayed_weights(0.004),
+                    optax.scale(-0.01),
+                ),
+            },
+            lambda params: {n: "matrix" if p.ndim == 2 else "rest" for n, p in params.items()},
+        ),
+    ),
     "prodigy": (
         lambda: optimizers.Prodigy(bias_correction=True, initial_d=1e-3, weight_decay=0.1),
         lambda: contrib.prodigy(estim_lr0=1e-3, weight_decay=0.1),
@@ -59,6 +104,19 @@ CASES = {
     "schedule-free": (
         lambda: optimizers.ScheduleFreeAdamW(0.01, weight_decay=0.1, paper=True),
         lambda: contrib.schedule_free_adamw(0.01, weight_decay=0.1),
+    ),
+    # Optax corrects m for the start, which the paper does not: without a memory they are one.
+    "sophia": (
+        lambda: Measured(0.01, beta_1=0.0, gamma=0.5, weight_decay=0.1),
+        lambda: contrib.sophia(
+            0.01,
+            b1=0.0,
+            eps=1e-12,
+            gamma=0.5,
+            weight_decay=0.1,
+            update_interval=1,
+            hessian_diagonal_fn=optax.stateless(lambda g, _: {n: x**2 for n, x in g.items()}),
+        ),
     ),
     "yogi": (
         lambda: optimizers.Yogi(0.01, initial_accumulator_value=0.0),
@@ -78,8 +136,6 @@ def walk():
 
 
 def theirs(transform, weights, grads):
-    import jax
-
     params = {n: jax.numpy.array(w) for n, w in weights.items()}
     state = transform.init(params)
 

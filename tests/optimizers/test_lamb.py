@@ -1,14 +1,10 @@
-"""Lamb against Keras, and the paper's place of the decay against NumPy."""
+"""Lamb: the paper's place of the decay against NumPy."""
 
 from __future__ import annotations
 
 import numpy as np
 
 import optimizers
-
-
-def test_equals_keras(equals_keras):
-    equals_keras("Lamb", {"learning_rate": 0.01, "weight_decay": 0.1})
 
 
 def test_the_papers_decay(equals_numpy):

@@ -1,22 +1,11 @@
-"""Lion against Keras, and the rule against the paper's algorithm."""
+"""Lion: the rule against the paper's algorithm."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 import optimizers
-
-
-@pytest.mark.parametrize(
-    ("name", "config"),
-    [
-        ("Lion", {"learning_rate": 0.01}),
-    ],
-)
-def test_equals_keras(name, config, equals_keras):
-    equals_keras(name, config)
 
 
 def test_lion(state, single, near):

@@ -1,23 +1,10 @@
-"""Gradient descent against Keras, and its rule against the formula."""
+"""Gradient descent: its rule against the formula, rows without a gradient."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 import optimizers
-
-
-@pytest.mark.parametrize(
-    ("name", "config"),
-    [
-        ("SGD", {}),
-        ("SGD", {"momentum": 0.9, "weight_decay": 0.01, "global_clipnorm": 2.0}),
-        ("SGD", {"momentum": 0.9, "nesterov": True, "clipvalue": 0.5}),
-    ],
-)
-def test_equals_keras(name, config, equals_keras):
-    equals_keras(name, config)
 
 
 def test_momentum(state, single, near):
