@@ -9,6 +9,7 @@ pictures of docs/healthy.md.
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import statistics
 import tempfile
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from absl import flags, logging
 
-from benchmarks import cli, machine, results, tables, workloads
+from benchmarks import cli, machine, results, tables, turns, workloads
 
 NONE = "none"
 ALL = "all of these"
@@ -103,25 +104,22 @@ def measure(
 ) -> dict[str, dict[str, Any]]:
     """Name -> steps a second, and the extra time of a step against none, paired by round."""
     with tempfile.TemporaryDirectory() as folder:
-        rates: dict[str, list[float]] = {}
         runs: dict[str, Callable[[int], float]] = {}
         for name, make in watching(folder).items():
             arguments, callbacks = make()
             trainer = workload.trainer(data, jit=jit, **arguments)
             runs[name] = _runner(trainer, callbacks, data, workload.batch_size)
             runs[name](max(600, steps // 10))  # compiles, also what is due each 500 steps
-            rates[name] = []
-        names = list(runs)
-        for turn in range(rounds):
-            machine.settle(0.2, most=2.0)
-            first = turn % len(names)
-            for name in [*names[first:], *names[:first]]:
-                rates[name].append(runs[name](steps))
+        seconds = turns.taken(
+            {name: functools.partial(run, steps) for name, run in runs.items()},
+            rounds,
+            before=lambda: machine.settle(0.2, most=2.0),
+        )
     found = {}
-    for name, own in rates.items():
-        extra = [none / mine - 1.0 for none, mine in zip(rates[NONE], own, strict=True)]
+    for name, own in seconds.items():
+        extra = [mine / none - 1.0 for none, mine in zip(seconds[NONE], own, strict=True)]
         found[name] = {
-            "steps_per_second": statistics.median(own),
+            "steps_per_second": steps / statistics.median(own),
             "extra": {"median": statistics.median(extra), "low": min(extra), "high": max(extra)},
         }
     return found
@@ -144,7 +142,7 @@ def _runner(
             callbacks=callbacks,
             verbose=0,
         )
-        return steps / (time.perf_counter() - begun)
+        return time.perf_counter() - begun
 
     return run
 
@@ -209,20 +207,11 @@ def show(out: Any, workload: str, cost: dict[str, Any], runs: dict[str, Any], st
     table = tables.table(
         f"{workload}: instruments while training, rounds of {steps} steps",
         "instrument",
-        "steps/s",
-        "time of a step",
-        "low .. high",
+        *tables.COST,
     )
     for name, entry in cost.items():
-        extra = entry["extra"]
-        spread = f"{extra['low']:+.1%} .. {extra['high']:+.1%}"
-        own = name != NONE
-        table.add_row(
-            name,
-            f"{entry['steps_per_second']:,.0f}",
-            f"{extra['median']:+.1%}" if own else "",
-            spread if own else "",
-        )
+        extra = None if name == NONE else entry["extra"]
+        table.add_row(*tables.cost_row(name, entry["steps_per_second"], extra))
     out.print(table)
     table = tables.table(f"{workload}: instruments that run once", "instrument", "seconds", "found")
     for name, entry in runs.items():

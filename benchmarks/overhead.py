@@ -62,6 +62,7 @@ def check_features(names: Sequence[str]) -> bool:
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     given = flags.FLAGS
+    about = machine.about()  # before: how busy the machine was
     record = measure(
         given.workload,
         given.features,
@@ -74,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
     out = tables.console()
     show(out, given.workload, record, given.steps_per_call)
     measured = {
-        **machine.about(),
+        **about,
         "steps_per_call": given.steps_per_call,
         "jit": given.jit,
         "workloads": {given.workload: record},
@@ -132,22 +133,24 @@ def show(out: Any, workload: str, record: dict[str, Any], steps_per_call: int) -
     made = tables.table(
         f"{workload}: cost of features at {steps_per_call} steps a call",
         "feature",
-        "steps/s",
-        "time of a step",
-        "low .. high",
+        *tables.COST,
     )
     for name, entry in record["contenders"].items():
         if "ratio" not in entry:
             out.print(f"{name}: {entry.get('skipped', 'not measured')}")
             continue
-        ratio = entry["ratio"]
         made.add_row(
-            name,
-            f"{entry['steps_per_second']['median']:,.0f}",
-            f"{1 / ratio['median'] - 1:+.1%}" if name != BARE else "",
-            f"{1 / ratio['high'] - 1:+.1%} .. {1 / ratio['low'] - 1:+.1%}" if name != BARE else "",
+            *tables.cost_row(name, entry["steps_per_second"]["median"], _cost(name, entry["ratio"]))
         )
     out.print(made)
+
+
+def _cost(name: str, ratio: Mapping[str, float]) -> dict[str, float] | None:
+    """How much longer a step takes, where `ratio` is of speeds; None for the bare loop."""
+    if name == BARE:
+        return None
+    at = {"median": "median", "low": "high", "high": "low"}
+    return {key: 1 / ratio[other] - 1 for key, other in at.items()}
 
 
 def to_markdown(measured: Mapping[str, Any]) -> str:

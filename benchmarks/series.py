@@ -85,12 +85,45 @@ SERIES = {
         lambda n: {"rows": n * MEGABYTE, "batch_size": 256},
         how="whole",
     ),
+    "dataset": Series(
+        "MB of a tf.data stream, batch 256",
+        (16, 64, 256),
+        lambda n: {"batch_size": 256},
+        settings=lambda n: {"stream": "dataset", "rows": n * MEGABYTE},
+        how="whole",
+    ),
+    "generator": Series(
+        "MB of a generator, batch 256",
+        (16, 64, 256),
+        lambda n: {"batch_size": 256},
+        settings=lambda n: {"stream": "generator", "rows": n * MEGABYTE},
+        contenders=("ours", "fit"),
+        how="whole",
+    ),
     "memory_run": Series("steps of a run", (100, 1000, 10_000), quantity=MEMORY, how="memory, run"),
     "memory_data": Series(
         "MB of data, batch 1,024",
         (4, 16, 64, 256),
         lambda n: {"rows": n * MEGABYTE, "batch_size": 1024},
         contenders=("ours", "fit", "hand"),
+        quantity=MEMORY,
+        how="memory, data",
+    ),
+    "memory_dataset": Series(
+        "MB of a tf.data stream, batch 1,024",
+        (16, 64, 256, 1024),
+        lambda n: {"batch_size": 1024, "rows": 32 * 1024},
+        settings=lambda n: {"stream": "dataset", "rows": n * MEGABYTE},
+        contenders=("ours", "fit", "hand"),
+        quantity=MEMORY,
+        how="memory, data",
+    ),
+    "memory_generator": Series(
+        "MB of a generator, batch 1,024",
+        (16, 64, 256, 1024),
+        lambda n: {"batch_size": 1024, "rows": 32 * 1024},
+        settings=lambda n: {"stream": "generator", "rows": n * MEGABYTE},
+        contenders=("ours", "fit"),
         quantity=MEMORY,
         how="memory, data",
     ),
@@ -148,9 +181,13 @@ def _points(
 def _make(series: Series, contender: str, job: Any, data: Data, weights: Any, value: int) -> Any:
     from benchmarks import peers
 
+    spec = _spec(series, contender, value)
+    return peers.get(spec["peer"])(job, data, weights, spec["settings"])
+
+
+def _spec(series: Series, contender: str, value: int) -> dict[str, Any]:
     spec = SPECS[contender]
-    settings = {**spec.get("settings", {}), **series.settings(value)}
-    return peers.get(spec["peer"])(job, data, weights, settings)
+    return {**spec, "settings": {**spec.get("settings", {}), **series.settings(value)}}
 
 
 def _turns(
@@ -158,13 +195,13 @@ def _turns(
 ) -> dict[str, list[float]]:
     """Seconds of a step of each, in turns of calls that train some steps."""
     peers, sizes = {}, {}
-    rows = len(data.x_train)
     for contender in series.contenders:
         peers[contender] = peer = _make(series, contender, job, data, weights, value)
         peer.train(FEW)  # compiles
         begun = time.perf_counter()
         peer.train(FEW)
         wanted = max(FEW, round(SECONDS * FEW / (time.perf_counter() - begun)))
+        rows = peer.rows(None)
         size = harness.round_size(rows, job.batch_size, wanted)
         if series.how == "whole":
             epoch = -(-rows // job.batch_size)
@@ -239,7 +276,8 @@ def _processes(
     child.prepare(job, job.data(), own, 0)
     common = {"workload": "wide", "overrides": overrides, "folder": str(own)}
     made = {
-        c: processes.Process(c, {**common, **SPECS[c]}, own / f"{c}.log") for c in series.contenders
+        c: processes.Process(c, {**common, **_spec(series, c, value)}, own / f"{c}.log")
+        for c in series.contenders
     }
     try:
         for do in ("load", "start"):

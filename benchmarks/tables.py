@@ -72,6 +72,16 @@ class _Page:
             self.parts += [line.strip() for line in text.splitlines() if line.strip()]
 
 
+def cost_row(name: str, speed: float, cost: Mapping[str, float] | None) -> list[str]:
+    """A row of what something costs: steps/s, and how much longer a step takes; None: the base."""
+    if cost is None:
+        return [name, f"{speed:,.0f}", "", ""]
+    return [name, f"{speed:,.0f}", f"{cost['median']:+.1%}", interval(cost, "+.1%")]
+
+
+COST = ("steps/s", "time of a step", "low .. high")  # the columns of `cost_row`
+
+
 def label(name: str) -> str:
     """What a contender is called in print."""
     return LABELS.get(name, name)

@@ -30,7 +30,9 @@ class Peer:
         workload: model, loss, optimizer and metrics.
         data: the arrays; rows are taken in their order, the last batch may be smaller.
         weights: initial weights in the order of the Keras model.
-        settings: of this kind of contender, such as `{"jit_compile": True}`.
+        settings: of this kind of contender, such as `{"jit_compile": True}`. Some take `stream`
+            ("dataset" or "generator") and `rows`: how the data comes, and of what length, see
+            `benchmarks.peers.stream`.
 
     Raises:
         Unavailable: a library is missing, or something that the contender needs of it.
@@ -76,7 +78,7 @@ class Peer:
 
     def rows(self, batches: int | None) -> int:
         """The rows in the first `batches` batches."""
-        total = len(self.data.x_train)
+        total = self.settings.get("rows", len(self.data.x_train))
         return total if batches is None else min(total, batches * self.workload.batch_size)
 
     def noted(self) -> dict[str, Any]:

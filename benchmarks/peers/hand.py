@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.peers import stream
 from benchmarks.peers.base import Peer
 from trainer.random import Seeds
 
 
 class Hand(Peer):
-    """One `tf.function` per step; loss and metrics stay on the device until the epoch ends."""
+    """One `tf.function` per step; loss and metrics stay on the device until the epoch ends.
+
+    Settings: `stream`, "dataset" only, see `Peer`.
+    """
 
     def setup(self, weights: Sequence[np.ndarray]) -> None:
         """The workload's step by hand, the number of the step, and the means of an epoch."""
@@ -75,6 +79,9 @@ class Hand(Peer):
         return self._pipelines[rows]
 
     def _batches(self, rows: int) -> tf.data.Dataset:
+        if "stream" in self.settings:
+            size = self.workload.batch_size
+            return stream.dataset(self.data, size, rows // size)
         arrays = tuple(array for array in self.data.head(rows) if array is not None)
         dataset = tf.data.Dataset.from_tensor_slices(arrays)
         return dataset.batch(self.workload.batch_size).cache()

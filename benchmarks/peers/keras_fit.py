@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.peers import stream
 from benchmarks.peers.base import Peer, Unavailable, tensor_float_32
 from benchmarks.workloads import Supervised
 
@@ -32,7 +33,7 @@ class KerasFit(Peer):
     Settings: `input` "arrays" (default; with `batch_size`) or "tf.data" (batched, cached,
     prefetched), `steps_per_execution` (default 1), `jit_compile` (default "auto"), `precision`, the
     policy of every layer, `tf32`, see `tensor_float_32`, `listeners`, how many callbacks read the
-    loss of every step.
+    loss of every step; `stream`, see `Peer`.
     """
 
     workload: Supervised
@@ -154,13 +155,20 @@ class KerasFit(Peer):
         return epochs * -(-self.rows(batches) // self.workload.batch_size)
 
     def _input(self, rows: int) -> tuple[Any, dict[str, Any]]:
+        size = self.workload.batch_size
+        if self.settings.get("stream") == stream.GENERATOR:
+            make = stream.generator(self.data, size, None)
+            return make(), {"steps_per_epoch": rows // size}
+        if self.settings.get("stream") == stream.DATASET:
+            batches = stream.dataset(self.data, size, rows // size)
+            return batches.prefetch(tf.data.AUTOTUNE), {}
         x, y = self.data.head(rows)
         if self.settings.get("input", "arrays") == "arrays":
-            return x, {"y": y, "batch_size": self.workload.batch_size}
+            return x, {"y": y, "batch_size": size}
         if rows not in self._pipelines:
             self._pipelines[rows] = (
                 tf.data.Dataset.from_tensor_slices((x, y))
-                .batch(self.workload.batch_size)
+                .batch(size)
                 .cache()
                 .prefetch(tf.data.AUTOTUNE)
             )

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peers import stream
 from benchmarks.peers.base import Peer, tensor_float_32
+from benchmarks.peers.stream import DATASET, GENERATOR
 
 # Features that are callbacks: makes them, given the module of callbacks and a folder of their own.
 CALLBACKS: dict[str, Callable[[Any, pathlib.Path], Any]] = {
@@ -34,7 +36,7 @@ class Ours(Peer):
     "gradient_norm", "checkpoint" (one at the end of each `fit`) and those of `CALLBACKS`; `jit`;
     `steps_per_call`, to cut the compiled loop as a callback with `Every(steps=...)` does;
     `listeners`, how many callbacks read the loss of every step; `precision`, as the Trainer takes
-    it; `tf32`, see `tensor_float_32`.
+    it; `tf32`, see `tensor_float_32`; `stream`, see `Peer`.
     """
 
     FEATURES: tuple[str, ...] = ("metrics", "progress", "tensorboard")
@@ -67,13 +69,9 @@ class Ours(Peer):
 
     def train(self, batches: int | None = None, epochs: int = 1) -> float:
         """One call of `fit`."""
-        x, y = self._input(self.rows(batches))
         history = self.trainer.fit(
-            x,
-            y,
-            batch_size=self.workload.batch_size,
+            **self._input(self.rows(batches)),
             epochs=epochs,
-            shuffle=False,
             verbose=self.verbose,
             callbacks=self.callbacks,
         )
@@ -82,8 +80,8 @@ class Ours(Peer):
 
     def plan(self, batches: int | None = None) -> None:
         """Tries the ways of compiling as the first `fit` of a long run does."""
-        x, y = self._input(self.rows(batches))
-        self.trainer.plan(x, y, batch_size=self.workload.batch_size)
+        given = self._input(self.rows(batches))
+        self.trainer.plan(given["x"], given["y"], batch_size=given["batch_size"])
 
     def weights(self) -> list[np.ndarray]:
         """The model's weights."""
@@ -106,13 +104,18 @@ class Ours(Peer):
             "layers": "ours" if getattr(self.workload, "own_layers", True) else "Keras",
         }
 
-    def _input(self, rows: int) -> Any:
+    def _input(self, rows: int) -> dict[str, Any]:
         """Tensors, made once as the others' pipelines are: `fit` copies arrays at each call."""
         import tensorflow as tf
 
+        size = self.workload.batch_size
+        if "stream" in self.settings:
+            make = {DATASET: stream.dataset, GENERATOR: stream.generator}[self.settings["stream"]]
+            return {"x": make(self.data, size, rows // size)}
         if rows not in self._inputs:
             x, y = self.data.head(rows)
-            self._inputs[rows] = tf.constant(x), None if y is None else tf.constant(y)
+            arrays = {"x": tf.constant(x), "y": None if y is None else tf.constant(y)}
+            self._inputs[rows] = {**arrays, "batch_size": size, "shuffle": False}
         return self._inputs[rows]
 
     def _callbacks(self, features: Sequence[str]) -> list[Any]:

@@ -129,3 +129,31 @@ def test_unknown_contender():
 def test_the_page_says_how_orbit_is_installed():
     page = pathlib.Path(orbit_loop.__file__).parents[2] / "docs" / "porting.md"
     assert f"`{orbit_loop.INSTALL}`" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ours_bare", "dataset"),
+        ("ours_bare", "generator"),
+        ("fit", "dataset"),
+        ("fit", "generator"),
+        ("hand", "dataset"),
+    ],
+)
+def test_a_stream_is_the_data_again_and_again(name, kind, digits):
+    """Five batches of a stream are the two that there are, twice, and the first once more."""
+    workload, data, weights = digits
+    size = workload.batch_size
+    data = dataclasses.replace(
+        data, x_train=data.x_train[: 2 * size], y_train=data.y_train[: 2 * size]
+    )
+    settings = {"stream": kind, "rows": 5 * size} | ({"jit": False} if name == "ours_bare" else {})
+    peer = peers.get(name)(workload, data, weights, settings)
+    peer.train()
+    again = np.concatenate([np.arange(2 * size), np.arange(2 * size), np.arange(size)])
+    data = dataclasses.replace(data, x_train=data.x_train[again], y_train=data.y_train[again])
+    arrays = peers.get("fit")(workload, data, weights, {})
+    arrays.train()
+    for streamed, held in zip(peer.weights(), arrays.weights(), strict=True):
+        np.testing.assert_allclose(streamed, held, rtol=1e-4, atol=1e-5)

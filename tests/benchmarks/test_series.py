@@ -16,10 +16,12 @@ def tiny(monkeypatch):
     monkeypatch.setenv("GRADLOOP_CACHE_DIR", "")  # `measure` sets it; put back afterwards
 
 
-@pytest.mark.parametrize("name", ["callbacks", "run", "data"])
+@pytest.mark.parametrize("name", ["callbacks", "run", "data", "generator"])
 def test_a_series_is_paired(name):
-    values = {"callbacks": (2,), "run": (3,), "data": (1,)}[name]
-    overrides = {"overrides": lambda n: {"rows": 64 * n}} if name == "data" else {}
+    values = {"callbacks": (2,), "run": (3,), "data": (1,), "generator": (1,)}[name]
+    overrides = {"overrides": lambda n: {"rows": 64 * n}} if name in ("data", "generator") else {}
+    if name == "generator":
+        overrides["settings"] = lambda n: {"stream": "generator", "rows": 80}
     chosen = series.SERIES[name]._replace(values=values, contenders=("ours", "fit"), **overrides)
     (record,) = series.measure(chosen, name, rounds=2).values()
     for entry in record["contenders"].values():
