@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from optimizers.shown import shown
 from optimizers.variables import local
 
 
@@ -16,6 +17,8 @@ class Evaluated:
 
     updates_own_copies = True
     """Inside a replica of `tf.distribute`, `apply` updates that replica's copies (`local`)."""
+
+    __repr__ = shown
 
     @property
     def weights(self) -> list[tf.Variable]:

@@ -62,6 +62,10 @@ class Groups(Evaluated, tf.Module):
         self._factors = {p: float(o) for p, o in groups.items() if _is_number(o)}
         self._owners: _Owners | None = None
 
+    def __repr__(self) -> str:
+        groups = {p: self.optimizers.get(p, self._factors.get(p)) for p in self.patterns}
+        return f"{type(self).__name__}({groups!r})"
+
     # ---- the public surface ------------------------------------------------------------------
 
     @property

@@ -4,8 +4,11 @@ from trainer import callbacks, inspect, metrics
 from trainer.callbacks import At, Callback, Control, EarlyStopping, Every, History, TensorBoard
 from trainer.checkpoint import Checkpoint
 from trainer.compiling.guard import RecompileError
+from trainer.compiling.refused import RefusedError
 from trainer.compiling.settings import Jit
 from trainer.context import StepContext
+from trainer.distribution.agreement import Disagreement
+from trainer.distribution.lost import LostPeer
 from trainer.distribution.replication import Replication
 from trainer.interrupt import Preempted
 from trainer.metrics import Metric
@@ -20,16 +23,19 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "Control",
+    "Disagreement",
     "EarlyStopping",
     "Every",
     "History",
     "Jit",
     "LossScale",
+    "LostPeer",
     "Metric",
     "Precision",
     "Replication",
     "Preempted",
     "RecompileError",
+    "RefusedError",
     "StepContext",
     "Sums",
     "Task",

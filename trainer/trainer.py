@@ -35,6 +35,7 @@ from trainer.precision.overflows import Overflows
 from trainer.precision.policy import Precision
 from trainer.programs import Programs
 from trainer.roles import Verbs
+from trainer.shown import shown
 from trainer.supervised import Supervised
 from trainer.weights.saved_model import export, servable
 from trainer.weights.transfer import save_weights
@@ -116,13 +117,8 @@ class Trainer:
         self.seed = arguments.whole("seed", seed, at_least=0)
         self.precision = Precision.of(precision)
         self._same = {"seed": seed, "accumulate": accumulate, "precision": str(self.precision)}
-        given = {
-            "loss": loss,
-            "optimizer": optimizer,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-            "loss_weights": loss_weights,
-        }
+        given = {"loss": loss, "optimizer": optimizer, "metrics": metrics}
+        given |= {"weighted_metrics": weighted_metrics, "loss_weights": loss_weights}
         self._replicas = Replicas(strategy)
         with lost.told(self._replicas), self._replicas.scope():
             said = {"jit": jit, "gradient_norm": gradient_norm, "recompute": recompute}
@@ -147,6 +143,8 @@ class Trainer:
         self._building = Building(self.task, self.seed, self.accumulate, made_in)
         self._session = self._open_session(checkpoint)
         self._fit = Fit(self.task, self.programs, self._position, self._session, self._replicas)
+
+    __repr__ = shown
 
     @property
     def step(self) -> int:
@@ -212,7 +210,8 @@ class Trainer:
             Preempted: after SIGTERM, where checkpoints are taken: the last one holds everything.
                 A SystemExit with code 143.
             CheckpointError: no checkpoint could be read or written; see `Checkpoint`.
-            Disagreement, LostPeer: see `agreement` and `lost`; SystemExits with codes 78 and 75.
+            Disagreement: workers differ in settings, code or data; a SystemExit with code 78.
+            LostPeer: another worker is lost; a SystemExit with code 75.
         """
         given, clock = dict(locals()), Clock()
         if dry_run:

@@ -72,6 +72,19 @@ def test_every_public_class_and_function_has_its_entry(written):
                 assert f"{name}.{public}" in headings
 
 
+def test_every_error_that_a_user_may_catch_has_its_entry(written, root):
+    defined = {
+        name
+        for package in ("trainer", "layers", "losses", "optimizers")
+        for path in (root / package).rglob("*.py")
+        for name, base in re.findall(r"^class (\w+)\((\w+)", path.read_text("utf-8"), re.MULTILINE)
+        if re.search(r"(Error|Exception|Exit)$", base)
+    }
+    assert {"RecompileError", "LostPeer", "CorruptCheckpointError"} <= defined
+    headings = re.findall(r"^#+ `(?:\w+\.)*(\w+)`$", "\n".join(written.values()), re.MULTILINE)
+    assert defined - set(headings) == {"Stopped"}  # within a trial of ways to compile
+
+
 def test_links_lead_to_headings(written):
     for name, text in written.items():
         anchors = {h.lower().replace(".", "") for h in re.findall(r"^#+ `(.*)`$", text, re.M)}

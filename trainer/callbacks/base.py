@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import inspect
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -270,3 +272,16 @@ class Callback:
 
     def load_memory(self, memory: Mapping[str, Any]) -> None:
         """Puts back what `memory` gave; called after `on_train_begin` when a run is resumed."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(_kept(self))})"
+
+
+def _kept(callback: Callback) -> Iterator[str]:
+    """The constructor's plain arguments that are not as by default, and when it is due."""
+    for name, parameter in inspect.signature(type(callback)).parameters.items():
+        value = getattr(callback, name, parameter.default)
+        if isinstance(value, (str, int, float, os.PathLike)) and value != parameter.default:
+            yield f"{name}={value!r}"
+    if type(callback.when).__repr__ is not object.__repr__:
+        yield f"when={callback.when!r}"

@@ -53,6 +53,3 @@ class LambdaCallback(Callback):
         """Calls the function given for it."""
         if self._end:
             self._end(report)
-
-    def __repr__(self) -> str:
-        return f"LambdaCallback(when={self.when!r})"

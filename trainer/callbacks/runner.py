@@ -22,7 +22,10 @@ MakeReport = Callable[[int], Report]  # of the steps after the one given
 
 
 class CallbackError(RuntimeError):
-    """A callback failed; the run's state is whole, and the original error is the cause."""
+    """A callback failed; the text says which and when, and the original error is its cause.
+
+    Everything trained so far is kept, and another `fit` goes on from there.
+    """
 
 
 class Callbacks:

@@ -16,7 +16,10 @@ _LENGTH = 160
 
 
 class RefusedError(RuntimeError):
-    """A step failed when compiled by XLA; the error of TensorFlow is its cause."""
+    """A step failed when compiled by XLA, as `jit` demands; the text names operation and layer.
+
+    The error of TensorFlow is its cause.
+    """
 
 
 def why(error: BaseException) -> str:

@@ -27,7 +27,13 @@ _MOST = 20  # differences that are told
 
 
 class Disagreement(SystemExit):
-    """The workers do not agree; exits with code 78 if uncaught, as starting again is no use."""
+    """The workers differ in settings, code or data; the text names all that differs.
+
+    A `SystemExit` of code 78 if uncaught: starting again is no use, and the launcher does not.
+
+    Attributes:
+        message: the text.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(DISAGREED)

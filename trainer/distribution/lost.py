@@ -49,7 +49,14 @@ _TASK = re.compile(r"/job:(\w+)/(?:replica:\d+/)?task:(\d+)")
 
 
 class LostPeer(SystemExit):
-    """A worker is lost; exits with code 75 if uncaught, and in ten seconds in any case."""
+    """Another worker is lost: it died, froze, or cannot be reached; the text names it.
+
+    A `SystemExit` of code 75 if uncaught, which asks for all workers to be started again; the
+    process ends within ten seconds in any case, as it cannot take part in another start.
+
+    Attributes:
+        message: the text.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(LOST_PEER)

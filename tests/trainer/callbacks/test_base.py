@@ -8,7 +8,7 @@ import pytest
 import layers
 import optimizers
 from trainer import Every, Trainer, state
-from trainer.callbacks import Callback, Callbacks, Control
+from trainer.callbacks import Callback, Callbacks, Control, EarlyStopping, Timer
 from trainer.callbacks.base import Run
 
 ROWS = np.array([8] * 6 + [5])  # of the batches of an epoch
@@ -181,3 +181,10 @@ def test_what_is_told_cannot_be_changed(make_run, fit):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(told, name, 0)
     assert Control().stop is None
+
+
+def test_a_callback_shows_what_was_set_and_when_it_is_due():
+    stopping = EarlyStopping("val_loss", patience=3)
+    assert repr(stopping) == "EarlyStopping(patience=3, when=Every(epochs=1))"
+    assert repr(Look()) == f"Look(when={Look.when!r})"
+    assert repr(Timer(3.0)) == "Timer(duration=3.0)"  # its trigger is its own
