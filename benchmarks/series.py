@@ -111,7 +111,7 @@ SERIES = {
     ),
     "memory_dataset": Series(
         "MB of a tf.data stream, batch 1,024",
-        (16, 64, 256, 1024),
+        (16, 64, 256, 1024, 4096),
         lambda n: {"batch_size": 1024, "rows": 32 * 1024},
         settings=lambda n: {"stream": "dataset", "rows": n * MEGABYTE},
         contenders=("ours", "fit", "hand"),

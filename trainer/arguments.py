@@ -102,6 +102,16 @@ def validation_trigger(given: Any) -> Trigger:
     return Every(epochs=whole("validation_freq", given, at_least=1))
 
 
+def check_eager() -> None:
+    """Raises inside of a `tf.function`: data, files and callbacks exist outside of it only."""
+    if not tf.executing_eagerly():
+        raise RuntimeError(
+            "this trainer was called inside a tf.function (or another trace). Call fit, evaluate "
+            "and predict from plain Python: they compile their own loops. For a forward pass in a "
+            "graph of yours call the model, trainer.task.model(x)."
+        )
+
+
 def check_sums(sums: Any, where: Task, verb: str) -> dict[str, Any]:
     """What a task's step returned, if it is a dict of sums."""
     step = f"{type(where).__name__}.{'step' if verb == 'train' else 'eval_step'}"

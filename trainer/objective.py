@@ -53,6 +53,8 @@ class Objective:
             "weighted_metrics": weighted_metrics,
         }
         self.outputs: list[Output] = []
+        for entry in _entries(loss):  # a misspelt name is told at once; all else needs the outputs
+            _loss(entry)
 
     def bind(self, y_true: Any, y_pred: Any, output_names: Sequence[str] | None) -> None:
         """Matches everything to the outputs of a model, given one eager batch.
@@ -61,6 +63,7 @@ class Objective:
             ValueError: a name, a number of entries or a shape does not fit.
         """
         outputs = by_name(y_pred, output_names)
+        _check_outputs(outputs)
         targets = match(y_true, outputs, "y")
         if self._given["loss"] is None:
             raise ValueError(
@@ -282,6 +285,26 @@ def _widened(y_pred: Any) -> Any:
         if (attached := getattr(y_pred, name, None)) is not None:
             setattr(wide, name, cast(attached))
     return wide
+
+
+def _entries(loss: Any) -> list[Any]:
+    entries = loss.values() if isinstance(loss, Mapping) else loss
+    entries = list(entries) if isinstance(loss, (Mapping, list, tuple)) else [loss]
+    return [entry for entry in entries if isinstance(entry, str)]
+
+
+def _check_outputs(outputs: Mapping[str, Any]) -> None:
+    """Raises where the model gives nothing that a loss could compare."""
+    for name, value in outputs.items():
+        what = f"the model's output {name!r}" if name else "the model's output"
+        if value is None:
+            raise TypeError(f"{what} is None; does the model's __call__ end in a return?")
+        if value.dtype.is_integer or value.dtype.is_bool:
+            raise TypeError(
+                f"{what} is {value.dtype.name}, which has no gradient: give the loss scores or "
+                "probabilities, and take the largest (tf.argmax) after predict. Metrics such as "
+                "accuracy take scores too."
+            )
 
 
 def _loss(given: Any) -> Any:

@@ -215,6 +215,8 @@ class FitRun:
             self._record(columns)
             done += columns.steps
             last = segment.last and done == segment.steps
+            if last and self._position.epoch_step < (self._goal.steps_per_epoch or 0):
+                logging.log_every_n_seconds(logging.WARNING, self._short(), 600)
             ended = last or self._position.epoch_step == self._goal.steps_per_epoch
             self._end_of_steps(epoch_end=ended)
             if not self._consensus.signal:
@@ -244,6 +246,13 @@ class FitRun:
         self._gauges.check(self._goal.steps_per_epoch)
         with self._clock.during("callbacks"):
             self._callbacks.start(self._handle)
+
+    def _short(self) -> str:
+        return (
+            f"the data ended after {self._position.epoch_step} steps of an epoch, before "
+            f"steps_per_epoch={self._goal.steps_per_epoch}: an epoch is one pass at most. Pass "
+            "data that repeat, or leave steps_per_epoch out."
+        )
 
     def _left(self) -> int:
         """Steps until the goal or the known end of the epoch."""

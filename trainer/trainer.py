@@ -29,20 +29,20 @@ from trainer.distribution import agreement, lost
 from trainer.distribution.replicas import Replicas
 from trainer.distribution.settings import settings
 from trainer.fit import Fit
+from trainer.identity import Identity
 from trainer.inspect.dry_run import dry_run as rehearse
 from trainer.metrics.windows import scalars
 from trainer.precision.overflows import Overflows
 from trainer.precision.policy import Precision
 from trainer.programs import Programs
 from trainer.roles import Verbs
-from trainer.shown import shown
 from trainer.supervised import Supervised
 from trainer.weights.saved_model import export, servable
 from trainer.weights.transfer import save_weights
 
 
 @lost.among_peers("fit", "evaluate", "predict", "plan")
-class Trainer:
+class Trainer(Identity):
     """Trains a model, or a task.
 
     `Trainer(model, loss=..., optimizer=..., metrics=[...])` is supervised training as in Keras;
@@ -143,8 +143,6 @@ class Trainer:
         self._building = Building(self.task, self.seed, self.accumulate, made_in)
         self._session = self._open_session(checkpoint)
         self._fit = Fit(self.task, self.programs, self._position, self._session, self._replicas)
-
-    __repr__ = shown
 
     @property
     def step(self) -> int:
@@ -443,5 +441,6 @@ class Trainer:
             source.close()
 
     def _open(self, verb: str, x: Any, y: Any, sample_weight: Any, **how: Any) -> Source:
+        arguments.check_eager()
         own = self.programs.steps.own(verb)
         return open_source(x, y, sample_weight, seed=self.seed, own=own, **how)

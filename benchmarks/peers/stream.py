@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,13 +24,14 @@ def generator(data: Data, batch_size: int, batches: int | None) -> Callable[[], 
 
     The data must have a whole number of batches.
     """
+    x, y = data.x_train, data.y_train
+    assert y is not None  # streams are of pairs
+    within = len(x) // batch_size
 
     def made() -> Iterator[Any]:
-        number, within = 0, len(data.x_train) // batch_size
-        while batches is None or number < batches:
+        for number in itertools.count() if batches is None else range(batches):
             begin = number % within * batch_size
             part = slice(begin, begin + batch_size)
-            yield data.x_train[part], data.y_train[part]
-            number += 1
+            yield x[part], y[part]
 
     return made

@@ -41,6 +41,18 @@ def run(page):
         exec(compile("\n" * line + code, str(page), "exec"), namespace)
 
 
+def test_each_page_leads_to_the_next(root):
+    """From the first one a reader comes through all of them, and to the reference."""
+    seen, page = [], root / "docs" / "start.md"
+    while page.parent == root / "docs":
+        assert page not in seen, f"{page.name} comes twice"
+        seen.append(page)
+        last = page.read_text(encoding="utf-8").splitlines()[-1]
+        (found,) = re.findall(r"^Next: \[.*\]\((.*)\)\.$", last)
+        page = page.parent / found
+    assert sorted(seen) == PAGES and page == root / "docs" / "reference" / "README.md"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_the_blocks_of(page, tmp_path, monkeypatch, root):
     monkeypatch.chdir(tmp_path)  # what a page writes is written here

@@ -34,6 +34,8 @@ CONSTRUCTION = [
     (lambda: _trainer(jit="xla"), ValueError, "jit='xla'"),
     (lambda: _trainer(jit=True), ValueError, "jit=True"),
     (lambda: _trainer(seed="a"), TypeError, "seed='a'"),
+    (lambda: _trainer(loss="msee"), ValueError, "(?i)did you mean.*mse"),
+    (lambda: _trainer(loss=["mse", "maee"]), ValueError, "(?i)did you mean.*mae"),
 ]
 
 
@@ -131,3 +133,41 @@ def test_a_dataset_takes_no_batch_size(tmp_path):
         trainer.fit(data, Y, verbose=0)
     trainer.fit(data, callbacks=[TensorBoard(tmp_path)], verbose=0)
     assert trainer.step == 5
+
+
+class Gives(tf.Module):
+    """A model of one Dense layer, whose output goes through a function."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.dense, self.change = layers.Dense(3), change
+
+    def __call__(self, x):
+        return self.change(self.dense(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda z: None, "output is None; does the model's __call__ end in a return"),
+        (lambda z: tf.argmax(z, -1), "output is int64, which has no gradient.*tf.argmax"),
+        (lambda z: {"a": z, "b": z > 0}, "output 'b' is bool"),
+    ],
+)
+def test_outputs_that_nothing_can_be_learnt_from(change, words):
+    trainer = Trainer(Gives(change), loss="mse", optimizer="sgd")
+    with pytest.raises(TypeError, match=words):
+        trainer.fit(X, Y, verbose=0)
+
+
+@pytest.mark.parametrize("verb", ["fit", "evaluate", "predict"])
+def test_inside_a_tf_function_the_way_out_is_told(verb):
+    call = getattr(_trainer(), verb)
+    with pytest.raises(RuntimeError, match=r"called inside a tf\.function.*from plain Python"):
+        tf.function(lambda: call(X), autograph=False)()
+
+
+def test_data_that_end_before_steps_per_epoch_are_told_of(caplog):
+    history = _trainer().fit(X, Y, batch_size=10, steps_per_epoch=3, epochs=2, verbose=0)
+    assert history.epoch_steps == [2, 4]
+    assert "the data ended after 2 steps of an epoch, before steps_per_epoch=3" in caplog.text

@@ -394,4 +394,6 @@ def _way_out(error: BaseException) -> str:
         error, tf.errors.PermissionDeniedError
     ):
         return "Make the folder writable for this user, or choose another."
+    if number in (errno.EEXIST, errno.ENOTDIR, errno.ENOENT):
+        return "A folder must be possible there: is one of the path's parts a file? Choose another."
     return "Checkpoints committed before are whole."

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from trainer.checkpoint import (
     CheckpointError,
+    CheckpointWriteError,
     CorruptCheckpointError,
     Retention,
     Store,
@@ -374,3 +375,10 @@ def test_remotely_only_what_has_its_checksums_counts(content, small):
     with Store("ram://counts/a") as store:
         assert store._files.kind(name) == "folder"  # perhaps another's, who is still at work
         assert store.commit(small(1)) == "000002-step-1"
+
+
+def test_where_there_can_be_no_folder_the_way_out_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(CheckpointWriteError, match="is one of the path's parts a file"):
+            Store(path).__enter__()

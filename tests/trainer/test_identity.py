@@ -1,6 +1,10 @@
-"""A trainer in a line: what is trained, how far it is, how it computes."""
+"""A trainer in a line: what is trained, how far it is, how it computes; and that it is one."""
+
+import copy
+import pickle
 
 import numpy as np
+import pytest
 
 import layers
 import optimizers
@@ -39,3 +43,9 @@ def test_a_task_of_two_optimizers_and_none():
     assert repr(trainer).startswith(f"Trainer(Two, {size} trainable parameters, SGD, Lion, step 1,")
     alone = Trainer(layers.Dense(1), loss="mse")
     assert repr(alone) == "Trainer(Dense, not built yet, step 0, epoch 0)"
+
+
+@pytest.mark.parametrize("verb", [copy.deepcopy, pickle.dumps])
+def test_neither_copied_nor_pickled(verb):
+    with pytest.raises(TypeError, match=r"cannot be (copied|pickled).*save_weights.*checkpoint="):
+        verb(Trainer(layers.Dense(1), loss="mse"))

@@ -1,13 +1,38 @@
-"""What a trainer is, in a line, for whoever prints it."""
+"""What a trainer is as an object of Python: shown in a line, neither copied nor pickled."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 from trainer import state
 from trainer.compiling.choice import SAID
 from trainer.supervised import Supervised
+
+
+class Identity:
+    """The base of `Trainer`: what makes it one of a kind."""
+
+    def __repr__(self) -> str:
+        return shown(self)
+
+    def __deepcopy__(self, memo: Any) -> NoReturn:
+        raise TypeError(f"a Trainer cannot be copied: {_WAY_OUT}")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError(f"a Trainer cannot be pickled: {_WAY_OUT}")
+
+    def __copy__(self) -> Any:
+        """Another with the very same task and parts, for `scratch`."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
+
+_WAY_OUT = (
+    "it holds compiled programs. Make another as you made this one, and carry over the weights "
+    "(save_weights, load_weights) or all of a run (checkpoint=)."
+)
 
 
 def shown(trainer: Any) -> str:
