@@ -96,6 +96,19 @@ def test_variables_that_part_are_found_at_the_next_checkpoint():
     assert "variables/w: " in str(errors[0]) and "variables/b" not in str(errors[0])
 
 
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.int64, tf.bool, tf.uint8])
+@pytest.mark.parametrize("shape", [[], [3, 7], [0], [8]])
+def test_any_one_bit_that_differs_is_seen(dtype, shape):
+    """Also in the last bytes, which fill no number of 64 bits; and it is a sum modulo 2**64."""
+    array = agreement._array(tf.cast(tf.ones(shape), dtype))
+    for at in range(array.nbytes):
+        data = bytearray(array.tobytes())
+        data[at] ^= 1 << (at % 8)
+        assert agreement._bits(np.frombuffer(data, np.uint8)) != agreement._bits(array)
+    every = np.full(3, -1).astype(np.int64)
+    assert agreement._bits(every) == f"{2**64 - 3:016x}"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
