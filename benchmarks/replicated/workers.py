@@ -2,7 +2,7 @@
 
     python -m benchmarks.replicated.workers module:function folder
 
-calls it with the strategy of TF_CONFIG and the folder.
+calls it with the strategy of TF_CONFIG, or without one with a MirroredStrategy, and the folder.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def run(
     Args:
         function: `module:name`; called with a strategy and the folder.
         folder: where their output goes, to `worker-0.log` and so on.
-        workers: how many processes.
+        workers: how many processes; of one the strategy is a MirroredStrategy.
         devices: logical devices of each.
         seconds: after so many they are ended.
 
@@ -52,7 +52,9 @@ def _start(
 ) -> list[subprocess.Popen[bytes]]:
     ports, found = free_ports(workers), []
     for i in range(workers):
-        env = {**os.environ, "TF_CONFIG": tf_config(ports, i), "DEVICES": str(devices)}
+        env = {**os.environ, "DEVICES": str(devices)}
+        if workers > 1:
+            env["TF_CONFIG"] = tf_config(ports, i)
         command = [sys.executable, "-m", "benchmarks.replicated.workers", function, str(folder)]
         with open(folder / f"worker-{i}.log", "w", encoding="utf-8") as log:
             found.append(subprocess.Popen(command, cwd=_ROOT, env=env, stdout=log, stderr=log))
@@ -63,13 +65,35 @@ def main(function: str, folder: str) -> Any:
     """Is one of the processes."""
     import tensorflow as tf
 
+    count = int(os.environ["DEVICES"])
     cpu = tf.config.list_physical_devices("CPU")[0]
-    devices = [tf.config.LogicalDeviceConfiguration()] * int(os.environ["DEVICES"])
+    devices = [tf.config.LogicalDeviceConfiguration()] * count
     tf.config.set_logical_device_configuration(cpu, devices)
-    # No timeout_seconds: TensorFlow keeps two threads waiting that long for each exchange.
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
     module, _, name = function.partition(":")
+    strategy = _among_workers(count) if "TF_CONFIG" in os.environ else _of_one_process(count)
     return getattr(importlib.import_module(module), name)(strategy, pathlib.Path(folder))
+
+
+def _of_one_process(devices: int) -> Any:
+    """As a script makes it: the devices add up as TensorFlow has it without a word."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
+
+
+def _among_workers(devices: int) -> Any:
+    """With several logical CPUs in each process, where TensorFlow takes several GPUs or one CPU."""
+    import tensorflow as tf
+    from tensorflow.python.distribute import collective_all_reduce_strategy  # no public name
+
+    def local(_: Any, resolver: Any, worker: str) -> tuple[tuple[str, ...], str]:
+        return tuple(f"{worker}/device:CPU:{i}" for i in range(devices)), "CPU"
+
+    if devices > 1:
+        kind = collective_all_reduce_strategy.CollectiveAllReduceExtended
+        kind._initialize_local_devices = local
+    # No timeout_seconds: TensorFlow keeps two threads waiting that long for each exchange.
+    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 if __name__ == "__main__":

@@ -5,37 +5,16 @@ import pytest
 import tensorflow as tf
 
 import layers as L
-import losses
-import optimizers
-from benchmarks.replicated.trainings import distance, weights
+from benchmarks.replicated.trainings import distance
 from layers.regularization import random_bits
-from trainer import Replication, Trainer
-
-X = np.random.default_rng(0).normal(size=(26, 6)).astype("float32")
-Y = X[:, :2].copy()
-
-
-def train(strategy=None, parts=1, jit=False, seeds="example"):
-    model = L.Sequential(
-        [L.Dense(8), L.Dropout(0.4), L.GaussianNoise(0.1, seed=3), L.Dropout(0.2), L.Dense(2)]
-    )
-    trainer = Trainer(
-        model,
-        loss=losses.MeanSquaredError(),
-        optimizer=optimizers.SGD(0.05),
-        strategy=Replication(strategy, seeds=seeds),
-        accumulate=parts,
-        jit=jit,
-    )
-    trainer.fit(X, Y, batch_size=8 // parts, steps=20, verbose=0)
-    return weights(trainer)
+from tests.distributed.runs import dropped
 
 
 def test_replicas_and_parts_drop_what_one_device_drops(mirrored):
-    want = train()
+    want = dropped()
     for strategy, parts in ((mirrored(2), 1), (mirrored(2), 2), (None, 4)):
-        assert distance(train(strategy, parts), want) < 1e-6
-    assert distance(train(seeds="replica"), want) > 1e-3
+        assert distance(dropped(strategy, parts), want) < 1e-6
+    assert distance(dropped(seeds="replica"), want) > 1e-3
 
 
 @pytest.mark.parametrize("shape", [[4, 3000], [4, 30, 100]])
