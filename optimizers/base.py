@@ -8,15 +8,16 @@ from typing import Any
 import tensorflow as tf
 
 from optimizers import clipping
-from optimizers.checks import check_count, check_decay, check_range, check_rate
+from optimizers.checks import check_count, check_range
 from optimizers.evaluation import Evaluated
+from optimizers.rates import Rates
 from optimizers.settings import Settings
 from optimizers.shards import Sharded
 from optimizers.slots import Item
 from optimizers.variables import Roster, computing, local, matched, unwrap
 
 
-class Optimizer(Sharded, Settings, Evaluated, tf.Module):
+class Optimizer(Sharded, Rates, Settings, Evaluated, tf.Module):
     """Base of all optimizers: a subclass gives `slot_names` and `rule`.
 
     One `apply` does, in this order: clip the gradients, decay the weights
@@ -87,7 +88,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         tf.Module.__init__(self, name=name or type(self).__name__.lower())
         Settings.__init__(self)
         self.clip = clipping.clipper(clipnorm, clipvalue, global_clipnorm)
-        self.weight_decay = check_decay(weight_decay)
+        Rates.__init__(self, learning_rate, weight_decay)
         check_range("ema_momentum", ema_momentum, 0.0, 1.0)
         if ema_overwrite_frequency is not None:
             check_count("ema_overwrite_frequency", ema_overwrite_frequency)
@@ -99,12 +100,6 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         self.ema_momentum = ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.iterations = tf.Variable(0, trainable=False, dtype=tf.int64, name="iterations")
-        if callable(learning_rate) or isinstance(learning_rate, tf.Variable):
-            self._learning_rate: Any = learning_rate
-        else:
-            self._learning_rate = tf.Variable(
-                check_rate(learning_rate), trainable=False, dtype=tf.float32, name="learning_rate"
-            )
         self._roster: Roster | None = None
         self._slots: dict[str, list[tf.Variable | None]] = {}
 
@@ -164,7 +159,7 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
     def decay_of(self, index: int) -> Any:
         """The weight decay of one variable: a number, a schedule, a variable or None."""
         del index
-        return self.weight_decay
+        return self._weight_decay
 
     def update_all(
         self, items: Sequence[Item], scalars: Mapping[tf.DType, Mapping[str, Any]]
@@ -189,41 +184,14 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
     # ---- the public surface ------------------------------------------------------------------
 
     @property
-    def learning_rate(self) -> tf.Tensor:
-        """The rate of the next update, a float32 scalar tensor."""
-        return self._now(self._learning_rate)
-
-    @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        """Set the rate, with no retracing of compiled functions."""
-        if not isinstance(self._learning_rate, tf.Variable):
-            raise TypeError(
-                f"learning_rate={value} cannot replace the schedule {self._learning_rate!r}: "
-                "compiled functions hold it. Build the optimizer with a number to set it later."
-            )
-        if callable(value) and not isinstance(value, tf.Variable):
-            raise TypeError(
-                "learning_rate cannot become a schedule after the optimizer was made with a "
-                "number: compiled functions would not see it. Pass the schedule to the constructor."
-            )
-        self._learning_rate.assign(value)
-
-    @property
-    def schedule(self) -> Callable | None:
-        """The schedule, where the rate has one."""
-        return None if isinstance(self._learning_rate, tf.Variable) else self._learning_rate
-
-    @property
     def built(self) -> bool:
         """Whether the slots exist."""
         return self._roster is not None
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """Iterations, learning rate (unless a schedule gives it), then slot by slot."""
-        found = [self.iterations]
-        if isinstance(self._learning_rate, tf.Variable):
-            found.append(self._learning_rate)
+        """Iterations, learning rate and decay (unless schedules give them), then slot by slot."""
+        found = [self.iterations, *self.rate_variables()]
         for slots in self._slots.values():
             found += [slot for slot in slots if slot is not None]
         return found + self.extra_variables()
@@ -434,14 +402,6 @@ class Optimizer(Sharded, Settings, Evaluated, tf.Module):
         for slot in dict.fromkeys([*self._slots, *names]):
             before = self._slots.get(slot, [None] * first)
             self._slots[slot] = before + [values.get(slot) for values in found]
-
-    def _now(self, value: Any, dtype: tf.DType = tf.float32) -> tf.Tensor:
-        """A number, a variable, or what a schedule says at this step."""
-        if isinstance(value, tf.Variable):
-            return tf.cast(local(value), dtype)
-        if callable(value):
-            value = value(tf.convert_to_tensor(local(self.iterations)))
-        return tf.cast(value, dtype)
 
     def _known(self) -> Roster:
         if self._roster is None:

@@ -79,6 +79,16 @@ class Groups(Evaluated, tf.Module):
         self._last.learning_rate = value
 
     @property
+    def weight_decay(self) -> tf.Tensor | None:
+        """The decay of the last group; None where there is none."""
+        return self._last.weight_decay
+
+    @weight_decay.setter
+    def weight_decay(self, value: float) -> None:
+        """Set the decay of the last group; set the others on `optimizers[pattern]`."""
+        self._last.weight_decay = value
+
+    @property
     def schedule(self) -> Callable | None:
         """The schedule of the last group."""
         return self._last.schedule

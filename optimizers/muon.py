@@ -11,6 +11,7 @@ import tensorflow as tf
 from optimizers.adam import adam_step, powers, shared_rate
 from optimizers.base import Optimizer
 from optimizers.checks import check_count, check_decay, check_epsilon, check_mean, check_range
+from optimizers.rates import held, put
 from optimizers.variables import Roster, found_in
 
 
@@ -113,7 +114,7 @@ class Muon(Optimizer):
         )
         self.adam_beta_1 = check_mean("adam_beta_1", adam_beta_1)
         self.adam_beta_2 = check_mean("adam_beta_2", adam_beta_2)
-        self.adam_weight_decay = check_decay(adam_weight_decay)
+        self._adam_weight_decay = held("adam_weight_decay", check_decay(adam_weight_decay))
         self.epsilon = check_epsilon(epsilon)
         self.exclude_layers = tuple(exclude_layers or ())
         self.exclude_embeddings = exclude_embeddings
@@ -125,6 +126,21 @@ class Muon(Optimizer):
         self.rms_rate = rms_rate
         self.paper = paper
         self.slot_names = ("momentum", "velocity")
+
+    @property
+    def adam_weight_decay(self) -> tf.Tensor | None:
+        """AdamW's decay at the next update; set as `weight_decay` is."""
+        return None if self._adam_weight_decay is None else self._now(self._adam_weight_decay)
+
+    @adam_weight_decay.setter
+    def adam_weight_decay(self, value: float) -> None:
+        """Set AdamW's decay, with no retracing of compiled functions."""
+        put("adam_weight_decay", self._adam_weight_decay, value)
+
+    def rate_variables(self) -> list[tf.Variable]:
+        """AdamW's decay too."""
+        decay = self._adam_weight_decay
+        return super().rate_variables() + ([decay] if isinstance(decay, tf.Variable) else [])
 
     def settle(self, roster: Roster, first: int = 0) -> None:
         """A layer to exclude must be there (when the optimizer is built)."""
@@ -151,7 +167,7 @@ class Muon(Optimizer):
     def decay_of(self, index: int) -> Any:
         """AdamW's decay or Muon's."""
         adams = self._slots["velocity"][index] is not None if "velocity" in self._slots else False
-        return self.adam_weight_decay if adams else self.weight_decay
+        return self._adam_weight_decay if adams else self._weight_decay
 
     def scalars(self, step: tf.Tensor) -> Mapping[str, Any]:
         """The powers of AdamW's betas."""

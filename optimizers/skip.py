@@ -49,7 +49,9 @@ class Accumulate(Wrapper):
     """Applies the mean of every `steps` gradients, as one update.
 
     Inside the trainer use its `accumulate=`, which weighs parts by their examples; this one is for
-    loops of one's own. Calls in between add to the slot "gradient_sum" and change nothing else.
+    loops of one's own. Calls in between add to the slot "gradient_sum" and change nothing else. A
+    gradient that is None in some calls counts as zeros there; a variable that never had one is
+    left alone.
 
     Args:
         optimizer: Makes the updates.
@@ -63,6 +65,7 @@ class Accumulate(Wrapper):
         super().__init__(optimizer, name=name)
         self.steps = check_count("steps", steps)
         self.calls = tf.Variable(0, trainable=False, dtype=tf.int64, name="calls")
+        self._reached: set[int] = set()  # places of variables that had a gradient
 
     def extra_variables(self) -> list[tf.Variable]:
         """The number of gradients taken in."""
@@ -76,18 +79,20 @@ class Accumulate(Wrapper):
     def around(self, pairs: list[tuple[Any, tf.Variable]]) -> None:
         """Add up, and update when there are enough."""
         sums = self.own("gradient_sum")
-        slots = [sums[self.position(v)] for _, v in pairs]
-        for (gradient, _), slot in zip(pairs, slots, strict=True):
+        for gradient, variable in pairs:
+            place = self.position(variable)
+            self._reached.add(place)
+            slot = sums[place]
             if isinstance(gradient, tf.IndexedSlices):
                 gradient = dense(gradient, slot)
             slot.assign_add(tf.cast(gradient, slot.dtype), read_value=False)
         calls = local(self.calls)
         calls.assign_add(1, read_value=False)
+        reached = [(sums[place], self.weights[place]) for place in sorted(self._reached)]
 
         def update() -> tf.Tensor:
-            means = [tf.convert_to_tensor(slot) / self.steps for slot in slots]
-            self.inner(list(zip(means, [v for _, v in pairs], strict=True)))
-            for slot in slots:
+            self.inner([(tf.convert_to_tensor(slot) / self.steps, v) for slot, v in reached])
+            for slot, _ in reached:
                 slot.assign(tf.zeros_like(slot), read_value=False)
             return tf.constant(0)
 

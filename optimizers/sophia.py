@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,7 +48,8 @@ class Sophia(Optimizer):
     m is a running mean of the gradients and h one of estimates of the Hessian's diagonal, which
     `update_hessian` takes every ten updates or so: from `hutchinson`, or (Gauss-Newton-Bartlett)
     the number of examples times the squared gradient of the mean loss on labels drawn from the
-    model. Until the first of them h is 0 and every weight moves by lr.
+    model. It comes before `apply`, in the same step or loop: while h is 0 every weight moves by lr,
+    whatever the curvature, and the first update without an estimate before it warns.
 
     Args:
         learning_rate: A number or a schedule.
@@ -103,6 +105,23 @@ class Sophia(Optimizer):
             raise ValueError(f"epsilon={epsilon} and gamma={gamma} must be positive.")
         self.gamma = gamma
         self.slot_names = ("momentum", "hessian")
+        self._told = False
+
+    def apply(self, grads: Sequence[Any], variables: Sequence[Any]) -> None:
+        """One update of `variables` by `grads`; see `Optimizer.apply`.
+
+        Warns:
+            UserWarning: once, where no `update_hessian` came before.
+        """
+        if not self._told:
+            self._told = True
+            warnings.warn(
+                "Sophia updates without an estimate of the Hessian: every weight moves by the "
+                "learning rate. Call update_hessian(hutchinson(loss, variables, seed), variables) "
+                "before apply, every ten updates or so.",
+                stacklevel=2,
+            )
+        super().apply(grads, variables)
 
     def update_hessian(self, estimates: Sequence[Any], variables: Sequence[Any]) -> None:
         """Move h: `h <- b2 h + (1 - b2) estimate`.
@@ -122,6 +141,7 @@ class Sophia(Optimizer):
             >>> optimizer.slot("hessian", w).numpy().tolist()
             [2.0, 4.0]
         """
+        self._told = True
         for estimate, variable in matched(estimates, list(variables)):
             h = local(self.slot("hessian", variable))
             new = tf.cast(estimate, h.dtype)

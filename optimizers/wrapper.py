@@ -82,6 +82,16 @@ class Wrapper(Evaluated, tf.Module):
         self.optimizer.learning_rate = value
 
     @property
+    def weight_decay(self) -> tf.Tensor | None:
+        """The decay of the next update; None where there is none."""
+        return self.optimizer.weight_decay
+
+    @weight_decay.setter
+    def weight_decay(self, value: float) -> None:
+        """Set the decay, with no retracing of compiled functions."""
+        self.optimizer.weight_decay = value
+
+    @property
     def schedule(self) -> Callable | None:
         """The schedule, where the rate has one."""
         return self.optimizer.schedule

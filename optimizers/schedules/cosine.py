@@ -32,6 +32,7 @@ class CosineDecay(Schedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ):
+        super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = check_steps("decay_steps", decay_steps)
         self.alpha = alpha
@@ -80,6 +81,7 @@ class CosineDecayRestarts(Schedule):
         m_mul: float = 1.0,
         alpha: float = 0.0,
     ):
+        super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.first_decay_steps = check_steps("first_decay_steps", first_decay_steps)
         self.t_mul = check_least("t_mul", t_mul, 1.0)

@@ -33,6 +33,7 @@ class OneCycle(Schedule):
         final_divisor: float = 1e4,
         shape: str = "cosine",
     ):
+        super().__init__()
         self.max_learning_rate = max_learning_rate
         self.total_steps = check_steps("total_steps", total_steps)
         if not 0.0 < warmup_fraction < 1.0:
@@ -76,6 +77,7 @@ class Cyclical(Schedule):
         shrink: float = 1.0,
         gamma: float = 1.0,
     ):
+        super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.max_learning_rate = max_learning_rate
         self.step_size = check_steps("step_size", step_size)

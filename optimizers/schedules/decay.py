@@ -30,6 +30,7 @@ class ExponentialDecay(Schedule):
         *,
         staircase: bool = False,
     ):
+        super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = check_steps("decay_steps", decay_steps)
         self.decay_rate = decay_rate
@@ -61,6 +62,7 @@ class InverseTimeDecay(Schedule):
         *,
         staircase: bool = False,
     ):
+        super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = check_steps("decay_steps", decay_steps)
         self.decay_rate = decay_rate
@@ -95,6 +97,7 @@ class PolynomialDecay(Schedule):
         *,
         cycle: bool = False,
     ):
+        super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = check_steps("decay_steps", decay_steps)
         self.end_learning_rate = end_learning_rate
@@ -122,6 +125,7 @@ class Linear(Schedule):
     """
 
     def __init__(self, initial_learning_rate: float, end_learning_rate: float, steps: int):
+        super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.end_learning_rate = end_learning_rate
         self.steps = check_steps("steps", steps)
@@ -144,6 +148,7 @@ class PiecewiseConstantDecay(Schedule):
     """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]):
+        super().__init__()
         boundaries, values = list(boundaries), list(values)
         if len(values) != len(boundaries) + 1:
             raise ValueError(
@@ -174,6 +179,7 @@ class StepDecay(Schedule):
     """
 
     def __init__(self, initial_learning_rate: float, step_size: int, decay_rate: float = 0.1):
+        super().__init__()
         self.initial_learning_rate = initial_learning_rate
         self.step_size = check_count("step_size", step_size)
         self.decay_rate = decay_rate
@@ -196,6 +202,7 @@ class RsqrtDecay(Schedule):
     """
 
     def __init__(self, peak_learning_rate: float, warmup_steps: int):
+        super().__init__()
         self.peak_learning_rate = peak_learning_rate
         self.warmup_steps = check_steps("warmup_steps", warmup_steps)
 

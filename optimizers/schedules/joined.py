@@ -17,12 +17,13 @@ class Warmup(Schedule):
     """A linear rise to any schedule or rate, which starts (at its own step 0) when the rise ends.
 
     Args:
-        schedule: What follows: a schedule, or a number.
+        schedule: What follows: a schedule, a number, or a `tf.Variable`.
         steps: Steps of the rise, positive.
         start: Rate at step 0.
     """
 
-    def __init__(self, schedule: float | Callable, steps: int, *, start: float = 0.0):
+    def __init__(self, schedule: float | Callable | tf.Variable, steps: int, *, start: float = 0.0):
+        super().__init__()
         self.schedule = as_schedule(schedule)
         self.steps = check_steps("steps", steps)
         self.start = start
@@ -39,7 +40,7 @@ class Join(Schedule):
     """Several schedules one after the other; each begins at a step 0 of its own.
 
     Args:
-        schedules: Schedules or numbers.
+        schedules: Schedules, numbers or `tf.Variable`s.
         boundaries: The steps at which the second, the third, ... begins; one fewer than schedules.
 
     Raises:
@@ -53,6 +54,7 @@ class Join(Schedule):
     """
 
     def __init__(self, schedules: Sequence[float | Callable], boundaries: Sequence[int]):
+        super().__init__()
         self.schedules = [as_schedule(s) for s in schedules]
         self.boundaries = [check_count("boundaries", b) for b in boundaries]
         if len(self.schedules) != len(self.boundaries) + 1:
@@ -95,6 +97,7 @@ class WSD(Schedule):
         end_learning_rate: float = 0.0,
         shape: str = "linear",
     ):
+        super().__init__()
         self.learning_rate = learning_rate
         self.total_steps = total_steps
         self.warmup_steps = check_count("warmup_steps", warmup_steps, 0)

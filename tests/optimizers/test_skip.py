@@ -84,3 +84,17 @@ def test_accumulated_rows():
     np.testing.assert_array_equal(table, [[0.0], [1.0], [0.0]])
     with pytest.raises(ValueError, match="steps=0 must be"):
         optimizers.Accumulate(optimizers.SGD(), 0)
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_gradient_that_is_none_in_one_call_counts_as_zeros_there(missing):
+    """Of three calls, the last of which updates; a variable that never had one stays."""
+    one, other, never = (tf.Variable([1.0]) for _ in range(3))
+    optimizer = optimizers.Accumulate(optimizers.SGD(1.0, weight_decay=0.5), 3)
+    for call in range(6):
+        grad = None if call % 3 == missing else tf.constant([0.3])
+        optimizer.apply([tf.constant([0.6]), grad, None], [one, other, never])
+        if call == 2:
+            np.testing.assert_allclose([one[0], other[0]], [0.5 - 0.6, 0.5 - 0.2], rtol=1e-6)
+    np.testing.assert_allclose([one[0], other[0]], [-0.05 - 0.6, 0.15 - 0.2], rtol=1e-6)
+    assert float(never[0]) == 1.0 and float(optimizer.slot("gradient_sum", other)[0]) == 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -62,3 +64,17 @@ def test_misuse():
     optimizer, weight = optimizers.Sophia(), tf.Variable([1.0])
     with pytest.raises(ValueError, match="is not built"):
         optimizer.update_hessian([tf.ones([1])], [weight])
+
+
+def test_without_an_estimate_it_warns_once():
+    optimizer, weight = optimizers.Sophia(0.1), tf.Variable([1.0, 1.0])
+    with pytest.warns(UserWarning, match="without an estimate of the Hessian: every weight moves"):
+        optimizer.apply([tf.constant([0.1, -9.0])], [weight])
+    np.testing.assert_allclose(weight, [0.9, 1.1], rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer.apply([tf.constant([0.1, -9.0])], [weight])
+        told = optimizers.Sophia()
+        told.build([weight])
+        told.update_hessian([tf.ones([2])], [weight])
+        told.apply([tf.ones([2])], [weight])

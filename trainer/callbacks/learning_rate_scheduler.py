@@ -21,7 +21,8 @@ class LearningRateScheduler(Callback):
         schedule: `schedule(epoch, learning_rate)`, or `schedule(epoch)`: the rate of the epoch
             (counted from 0), given the one it has.
         verbose: 1 prints the rate of each epoch.
-        optimizer: path of the one whose rate it is; all of them when not given.
+        optimizer: path of the one whose rate it is, "optimizer/kernel$" of a group; all of them
+            when not given.
 
     Raises:
         TypeError: `schedule` is no function.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -13,16 +13,18 @@ from trainer.callbacks.base import Run
 def chosen(run: Run, optimizer: str | None, who: str) -> list[str]:
     """Paths of the optimizers whose rate is meant: one by its path, or all.
 
+    Groups of optimizers have a path for each, "optimizer/kernel$"; that of the whole means all.
+
     Raises:
         ValueError: there is none, or none of that path, or the rate of one cannot be set.
     """
-    known = run.optimizers
-    if optimizer is not None and optimizer not in known:
+    known = _single(run)
+    paths = [p for p in known if optimizer in (None, p) or p.startswith(f"{optimizer}/")]
+    if optimizer is not None and not paths:
         raise ValueError(
             f"{who}(optimizer={optimizer!r}): the task has no optimizer of that path; it has "
             f"{', '.join(map(repr, known)) or 'none'}."
         )
-    paths = list(known) if optimizer is None else [optimizer]
     if not paths:
         raise ValueError(f"{who}: the task has no optimizer, so there is no rate to set.")
     for path in paths:
@@ -32,13 +34,35 @@ def chosen(run: Run, optimizer: str | None, who: str) -> list[str]:
 
 def read(run: Run, path: str) -> float:
     """The rate of the next update."""
-    return float(tf.convert_to_tensor(run.optimizers[path].learning_rate))
+    return float(tf.convert_to_tensor(_single(run)[path].learning_rate))
 
 
 def write(run: Run, paths: Sequence[str], rate: float) -> None:
     """Sets the rate of the next update; nothing is traced again."""
     for path in paths:
-        run.optimizers[path].learning_rate = rate
+        _single(run)[path].learning_rate = rate
+
+
+def _single(run: Run) -> dict[str, Any]:
+    """Path -> optimizer with one rate, for every optimizer and every group of one."""
+    return {
+        path: single
+        for name, optimizer in run.optimizers.items()
+        for path, single in _within(name, optimizer)
+    }
+
+
+def _within(path: str, optimizer: Any) -> Iterator[tuple[str, Any]]:
+    """The optimizers that a `Groups`, also one within wrappers, is made of; else itself."""
+    around = optimizer
+    while hasattr(getattr(around, "optimizer", None), "apply"):
+        around = around.optimizer
+    groups = getattr(around, "optimizers", None)
+    if not isinstance(groups, Mapping):
+        yield path, optimizer
+        return
+    for pattern, group in groups.items():
+        yield from _within(f"{path}/{pattern}", group)
 
 
 def _check(optimizer: Any, path: str, who: str) -> None:

@@ -30,7 +30,8 @@ class ReduceLROnPlateau(Callback):
         cooldown: checks after a reduction during which patience does not run.
         min_lr: the rate is never set below it.
         when: the trigger; the end of every epoch when not given.
-        optimizer: path of the one whose rate it is, "g_optimizer"; all of them when not given.
+        optimizer: path of the one whose rate it is, "g_optimizer", or of a group,
+            "optimizer/kernel$"; all of them when not given.
 
     Raises:
         ValueError: a number is out of range; or, as training begins, the rate cannot be set.

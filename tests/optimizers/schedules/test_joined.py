@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import optimizers
 from optimizers import schedules
 
 STEPS = np.arange(60)
@@ -55,3 +57,26 @@ def test_bad_arguments():
         schedules.Join([0.1, 0.2, 0.3], [2, 2])
     with pytest.raises(ValueError, match="total_steps=10 is less than"):
         schedules.WSD(1.0, 10, warmup_steps=6, decay_steps=6)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_a_variable_in_a_schedule_is_read_anew_and_saved(jit, tmp_path):
+    def make():
+        top, weight = tf.Variable(0.5), tf.Variable([0.0])
+        joined = schedules.Join([schedules.Warmup(top, 2), top], [3])
+        optimizer = optimizers.SGD(joined)
+        optimizer.build([weight])
+        step = tf.function(lambda: optimizer.apply([tf.ones([1])], [weight]), jit_compile=jit)
+        return top, optimizer, weight, step
+
+    top, optimizer, weight, step = make()
+    seen = []
+    for rate in (0.5, 0.5, 0.5, 2.0):
+        top.assign(rate)
+        step()
+        seen.append(float(weight[0]))
+    np.testing.assert_allclose(seen, [0.0, -0.25, -0.75, -2.75], rtol=1e-6)
+    path = tf.train.Checkpoint(optimizer=optimizer).save(str(tmp_path / "c"))
+    top, optimizer, _, _ = make()
+    tf.train.Checkpoint(optimizer=optimizer).restore(path).assert_consumed()
+    assert float(top) == 2.0 and float(optimizer.learning_rate) == 2.0
