@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -285,6 +285,38 @@ def draw(measured: dict[str, Any], path: pathlib.Path) -> None:
     axes[0][0].set_ylabel("loss")
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
+
+
+def to_markdown(measured: Mapping[str, Any]) -> str:
+    """A line for each optimizer, for a page: those with the lowest losses first."""
+    curves = measured["curves"]
+    places: dict[str, list[int]] = {}
+    for found in curves.values():
+        for place, name in enumerate(sorted(found, key=lambda name: found[name]["end"])):
+            places.setdefault(name, []).append(place)
+    order = sorted(places, key=lambda name: sum(places[name]) / len(places[name]))
+    head = ["", *(f"{p}, {curves[p][order[0]]['steps'][-1] + 1:,} updates" for p in curves)]
+    rows = [
+        [
+            name,
+            *(
+                f"{c['end']:.2g} / {c['rate']:.1g} / {c['seconds']:.2f}"
+                if (c := found.get(name))
+                else "-"
+                for found in curves.values()
+            ),
+        ]
+        for name in order
+    ]
+    return "\n\n".join(
+        [
+            "The mean loss of the last twentieth of the updates / the learning rate that gave it, "
+            "the best of a grid / seconds of all updates in one compiled call; first those that "
+            "stand highest over the problems.",
+            tables.markdown(head, rows),
+            tables.machine_line(measured),
+        ]
+    )
 
 
 if __name__ == "__main__":

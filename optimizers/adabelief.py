@@ -10,13 +10,36 @@ import tensorflow as tf
 from optimizers.adam import powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.one_program import ANY
 from optimizers.slots import MEAN
 
 
-class AdaBelief(Optimizer):
-    """AdaBelief, algorithm 2 of the paper: Adam with the variance of g around m.
+def adabelief_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    s: tf.Tensor,
+    *,
+    learning_rate: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    beta_1_power: tf.Tensor,
+    beta_2_power: tf.Tensor,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of AdaBelief: (what to subtract from the weights, new m, new s).
 
-    `s <- b2 s + (1 - b2)(g - m)^2 + eps` in the place of v; the step is Adam's corrected one.
+    Zhuang et al. 2020, algorithm 2: `m <- m + (g - m)(1 - b1)`,
+    `s <- b2 s + (1 - b2)(g - m)^2 + eps` in the place of Adam's v, the variance of g around m, and
+    `w <- w - lr m_hat / (sqrt(s_hat) + eps)` with Adam's corrections.
+    """
+    m = m + (gradient - m) * (1.0 - beta_1)
+    s = beta_2 * s + (1.0 - beta_2) * tf.square(gradient - m) + epsilon
+    root = tf.sqrt(s / (1.0 - beta_2_power)) + epsilon
+    return learning_rate * (m / (1.0 - beta_1_power)) / root, m, s
+
+
+class AdaBelief(Optimizer):
+    """Adam with the variance of the gradient around its mean, see `adabelief_step`.
 
     Args:
         learning_rate: A number or a schedule.
@@ -33,6 +56,7 @@ class AdaBelief(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"momentum": MEAN}
 
     def __init__(
@@ -80,9 +104,15 @@ class AdaBelief(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights, mean and variance."""
-        m = slots["momentum"] + (gradient - slots["momentum"]) * (1.0 - self.beta_1)
-        s = self.beta_2 * slots["velocity"] + (1.0 - self.beta_2) * tf.square(gradient - m)
-        s += self.epsilon
-        root = tf.sqrt(s / (1.0 - scalars["beta_2_power"])) + self.epsilon
-        change = learning_rate * (m / (1.0 - scalars["beta_1_power"])) / root
+        change, m, s = adabelief_step(
+            gradient,
+            slots["momentum"],
+            slots["velocity"],
+            learning_rate=learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            beta_1_power=scalars["beta_1_power"],
+            beta_2_power=scalars["beta_2_power"],
+            epsilon=self.epsilon,
+        )
         return weight - change, {"momentum": m, "velocity": s}

@@ -10,6 +10,7 @@ import tensorflow as tf
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon
 from optimizers.clipping import square_sum
+from optimizers.one_program import NORMS
 from optimizers.slots import SQUARES
 
 
@@ -35,14 +36,52 @@ def rms(x: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(square_sum(x) / tf.cast(tf.size(x), x.dtype))
 
 
-class Adafactor(Optimizer):
-    """Adafactor (Shazeer & Stern 2018, algorithms 4 and 5), without momentum.
+def adafactor_step(
+    weight: tf.Tensor,
+    gradient: tf.Tensor,
+    moment: Mapping[str, tf.Tensor],
+    *,
+    rate: tf.Tensor,
+    beta_2: tf.Tensor,
+    epsilon_1: float,
+    epsilon_2: float,
+    clip_threshold: float,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """One step of Adafactor: (what to subtract from the weights, the new second moment).
 
-    `u = g / sqrt(v)` is scaled down to a root mean square of `clip_threshold`, and
-    `w <- w - max(eps_2, RMS(w)) rho u` with `rho = min(lr, 1 / sqrt(t))`. The mean v of the squares
-    decays by `1 - t^beta_2_decay`; of variables with two axes or more it is kept as its means over
-    the last axis and the last but one (slots "row" and "column"), which is m + n numbers in place
-    of m n. (Keras keeps all m n besides.)
+    Shazeer & Stern 2018, algorithms 4 and 5: `v <- b2 v + (1 - b2)(g^2 + eps_1)`, and
+    `u = g / sqrt(v)` is scaled down to a root mean square of `clip_threshold`;
+    `w <- w - max(eps_2, RMS(w)) rho u`.
+
+    Args:
+        weight: w.
+        gradient: g.
+        moment: v as "velocity", or its means as "row" and "column" (see `factored_direction`).
+        rate: rho.
+        beta_2: b2 of this step.
+        epsilon_1: Added to the squares.
+        epsilon_2: Least root mean square of the weights that scales a step.
+        clip_threshold: Largest root mean square of u.
+    """
+    square = tf.square(gradient) + epsilon_1
+    new = {"velocity": square}
+    if "velocity" not in moment:
+        new = {name: tf.reduce_mean(square, axis) for name, axis in (("row", -1), ("column", -2))}
+    moved = {name: beta_2 * moment[name] + (1.0 - beta_2) * value for name, value in new.items()}
+    if "velocity" in moved:
+        u = gradient / tf.sqrt(moved["velocity"])
+    else:
+        u = factored_direction(gradient, moved["row"], moved["column"])
+    u /= tf.maximum(1.0, rms(u) / clip_threshold)
+    return tf.maximum(epsilon_2, rms(weight)) * rate * u, moved
+
+
+class Adafactor(Optimizer):
+    """Adafactor without momentum, see `adafactor_step`; rho is `min(lr, 1 / sqrt(t))`.
+
+    The mean v of the squares decays by `1 - t^beta_2_decay`; of variables with two axes or more it
+    is kept as its means over the last axis and the last but one (slots "row" and "column"), which
+    is m + n numbers in place of m n. (Keras keeps all m n besides.)
 
     Args:
         learning_rate: A number or a schedule.
@@ -64,6 +103,7 @@ class Adafactor(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = NORMS
     slot_meanings = {"velocity": SQUARES}
 
     def __init__(
@@ -134,16 +174,17 @@ class Adafactor(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and second moment."""
-        beta_2, square = scalars["beta_2"], tf.square(gradient) + self.epsilon_1
-        if "velocity" in slots:
-            v = beta_2 * slots["velocity"] + (1.0 - beta_2) * square
-            u, moved = gradient / tf.sqrt(v), {"velocity": v}
-        else:
-            row = beta_2 * slots["row"] + (1.0 - beta_2) * tf.reduce_mean(square, axis=-1)
-            column = beta_2 * slots["column"] + (1.0 - beta_2) * tf.reduce_mean(square, axis=-2)
-            u, moved = factored_direction(gradient, row, column), {"row": row, "column": column}
         rho = learning_rate
         if self.relative_step or not self.paper:
             rho = tf.minimum(rho, scalars["most"])
-        u /= tf.maximum(1.0, rms(u) / self.clip_threshold)
-        return weight - tf.maximum(self.epsilon_2, rms(weight)) * rho * u, moved
+        change, moved = adafactor_step(
+            weight,
+            gradient,
+            slots,
+            rate=rho,
+            beta_2=scalars["beta_2"],
+            epsilon_1=self.epsilon_1,
+            epsilon_2=self.epsilon_2,
+            clip_threshold=self.clip_threshold,
+        )
+        return weight - change, moved

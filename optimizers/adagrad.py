@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_least
-from optimizers.slots import Item
+from optimizers.one_program import ANY
 
 
 def adagrad_step(
@@ -47,6 +47,8 @@ class Adagrad(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    compiles_up_to = ANY
 
     def __init__(
         self,
@@ -105,14 +107,3 @@ class Adagrad(Optimizer):
             paper=self.paper,
         )
         return weight - change, {"accumulator": accumulator}
-
-    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
-        """The same operations on the variables in place, which spares new buffers."""
-        if self.paper:
-            return False
-        item.decay_now()
-        accumulator = item.slots["accumulator"]
-        accumulator.assign_add(tf.square(item.gradient), read_value=False)
-        root = tf.sqrt(accumulator + self.epsilon)
-        item.variable.assign_sub(item.learning_rate * item.gradient / root, read_value=False)
-        return True

@@ -8,18 +8,64 @@ from typing import Any
 
 import tensorflow as tf
 
-from optimizers.adam import powers
+from optimizers.adam import moments, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_count, check_epsilon, check_mean
+from optimizers.one_program import ANY
 from optimizers.slots import MEAN, SQUARES
 
 
-class AdEMAMix(Optimizer):
-    """AdEMAMix, algorithm 1 of the paper: old gradients help on, tens of thousands of steps later.
+def ademamix_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    n: tf.Tensor,
+    v: tf.Tensor,
+    scalars: Mapping[str, Any],
+    *,
+    learning_rate: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of AdEMAMix: (what to subtract from the weights, new m, new n, new v).
 
-    `w <- w - lr (m_hat + alpha n) / (sqrt(v_hat) + eps)` with Adam's m and v and the slow mean
-    `n <- b3 n + (1 - b3) g`, which is not corrected. Over `warmup_steps` alpha rises linearly, and
-    b3 so that its half-life does, from that of b1.
+    Pagliardini et al. 2024, algorithm 1: `w <- w - lr (m_hat + alpha n) / (sqrt(v_hat) + eps)` with
+    Adam's m and v and the slow mean `n <- n + (g - n)(1 - b3)`, which is not corrected.
+
+    Args:
+        gradient: g.
+        m: Mean of the gradients.
+        n: Slow mean of the gradients.
+        v: Mean of their squares.
+        scalars: "alpha" and "beta_3" of this step (see `slow_memory`), "beta_1_power" and
+            "beta_2_power".
+        learning_rate: lr.
+        beta_1: Decay of m.
+        beta_2: Decay of v.
+        epsilon: Added to the corrected root.
+    """
+    m, v = moments(gradient, m, v, beta_1, beta_2)
+    n = n + (gradient - n) * (1.0 - scalars["beta_3"])
+    root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + epsilon
+    mixed = m / (1.0 - scalars["beta_1_power"]) + scalars["alpha"] * n
+    return learning_rate * mixed / root, m, n, v
+
+
+def slow_memory(
+    part: tf.Tensor, *, alpha: float, beta_1: float, beta_3: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """(alpha, b3) after a part of the warm-up, from 0 to 1.
+
+    Alpha rises linearly, and b3 so that its half-life does, from that of b1 (the paper's
+    appendix A.1): `ln b1 ln b3 / ((1 - part) ln b3 + part ln b1)` is its logarithm.
+    """
+    first, last = math.log(beta_1), math.log(beta_3)
+    slow = tf.exp(first * last / ((1.0 - part) * last + part * first))
+    return alpha * part, tf.minimum(slow, beta_3)
+
+
+class AdEMAMix(Optimizer):
+    """Old gradients help on, tens of thousands of steps later, see `ademamix_step`.
 
     Args:
         learning_rate: A number or a schedule.
@@ -39,6 +85,7 @@ class AdEMAMix(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(
@@ -89,9 +136,8 @@ class AdEMAMix(Optimizer):
         if not self.warmup_steps:
             return found | {"alpha": self.alpha, "beta_3": self.beta_3}
         part = tf.minimum(step / self.warmup_steps, 1.0)
-        first, last = math.log(self.beta_1), math.log(self.beta_3)
-        beta_3 = tf.exp(first * last / ((1.0 - part) * last + part * first))
-        return found | {"alpha": self.alpha * part, "beta_3": tf.minimum(beta_3, self.beta_3)}
+        alpha, beta_3 = slow_memory(part, alpha=self.alpha, beta_1=self.beta_1, beta_3=self.beta_3)
+        return found | {"alpha": alpha, "beta_3": beta_3}
 
     def rule(
         self,
@@ -102,11 +148,15 @@ class AdEMAMix(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and means."""
-        m, n, v = slots["momentum"], slots["slow_momentum"], slots["velocity"]
-        m = m + (gradient - m) * (1.0 - self.beta_1)
-        n = n + (gradient - n) * (1.0 - scalars["beta_3"])
-        v = v + (tf.square(gradient) - v) * (1.0 - self.beta_2)
-        root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + self.epsilon
-        mixed = m / (1.0 - scalars["beta_1_power"]) + scalars["alpha"] * n
-        moved = {"momentum": m, "slow_momentum": n, "velocity": v}
-        return weight - learning_rate * mixed / root, moved
+        change, m, n, v = ademamix_step(
+            gradient,
+            slots["momentum"],
+            slots["slow_momentum"],
+            slots["velocity"],
+            scalars,
+            learning_rate=learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
+        return weight - change, {"momentum": m, "slow_momentum": n, "velocity": v}

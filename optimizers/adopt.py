@@ -9,14 +9,47 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.one_program import ANY
 from optimizers.slots import SQUARES
 
 
-class ADOPT(Optimizer):
-    """ADOPT, algorithm 2 of the paper: a gradient is scaled by the v from before it, then averaged.
+def adopt_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    *,
+    first: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    bound: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """One step of ADOPT: (new m, new v); `w <- w - lr m`. Taniguchi et al. 2024, algorithm 2.
 
-    `m <- b1 m + (1 - b1) clip(g / max(sqrt(v), eps), c)`, `w <- w - lr m`, and only then
-    `v <- b2 v + (1 - b2) g^2`. The first update only sets `v = g^2`. c is `(t - 1)^(1/4)`.
+    The gradient is scaled by the v from before it, then averaged:
+    `m <- b1 m + (1 - b1) clip(g / max(sqrt(v), eps), c)`, and only then
+    `v <- b2 v + (1 - b2) g^2`. The first update only sets `v = g^2`.
+
+    Args:
+        gradient: g.
+        m: Mean of the scaled gradients.
+        v: Mean of the squares.
+        first: Whether this is the first update, a bool scalar.
+        beta_1: Decay of m.
+        beta_2: Decay of v.
+        epsilon: Least root.
+        bound: c, `(t - 1)^(1/4)` in the paper; None clips nothing.
+    """
+    square = tf.square(gradient)
+    scaled = gradient / tf.maximum(tf.sqrt(v), epsilon)
+    if bound is not None:
+        scaled = tf.clip_by_value(scaled, -bound, bound)
+    m = tf.where(first, m, m + (scaled - m) * (1.0 - beta_1))
+    return m, tf.where(first, square, v + (square - v) * (1.0 - beta_2))
+
+
+class ADOPT(Optimizer):
+    """ADOPT, see `adopt_step`: a gradient is scaled by the v from before it, then averaged.
 
     Args:
         learning_rate: A number or a schedule.
@@ -34,6 +67,7 @@ class ADOPT(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"velocity": SQUARES}
 
     def __init__(
@@ -83,15 +117,14 @@ class ADOPT(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and moments."""
-        first, m, v, square = (
-            scalars["first"],
+        m, v = adopt_step(
+            gradient,
             slots["momentum"],
             slots["velocity"],
-            tf.square(gradient),
+            first=scalars["first"],
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            bound=scalars["bound"] if self.clips else None,
         )
-        scaled = gradient / tf.maximum(tf.sqrt(v), self.epsilon)
-        if self.clips:
-            scaled = tf.clip_by_value(scaled, -scalars["bound"], scalars["bound"])
-        m = tf.where(first, m, m + (scaled - m) * (1.0 - self.beta_1))
-        v = tf.where(first, square, v + (square - v) * (1.0 - self.beta_2))
         return weight - learning_rate * m, {"momentum": m, "velocity": v}

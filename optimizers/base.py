@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from optimizers import clipping
+from optimizers import clipping, one_program
 from optimizers.checks import check_count, check_range
 from optimizers.evaluation import Evaluated
 from optimizers.rates import Rates
@@ -62,10 +62,15 @@ class Optimizer(Sharded, Rates, Settings, Evaluated, tf.Module):
     slot_names: tuple[str, ...] = ()
     slots_of_weights: tuple[str, ...] = ()
     """Slots that are weights, or become weights, and so are never stored in fewer bits."""
+    slots_of_sides: tuple[str, ...] = ()
+    """Slots for one side of a matrix: on a square they have the variable's shape by chance."""
     slot_meanings: Mapping[str, str] = {}
     """What slots hold that other rules keep too, in the same words: see `adopt_slots`."""
     fused: bool = True
-    """Use TensorFlow's own kernel where it computes the same rule (False: the written rule)."""
+    """Move a variable in few passes over memory: by TensorFlow's kernel where it computes the same
+    rule, else in an XLA program, see `compiles_up_to` (False: by the operations as written)."""
+    compiles_up_to: float = 0
+    """The largest variable, in numbers, that plain graphs too move by XLA: see `one_program`."""
 
     _TF_MODULE_IGNORED_PROPERTIES = frozenset(
         # The roster holds the model's variables, which are not the optimizer's own; shards none.
@@ -165,17 +170,10 @@ class Optimizer(Sharded, Rates, Settings, Evaluated, tf.Module):
         self, items: Sequence[Item], scalars: Mapping[tf.DType, Mapping[str, Any]]
     ) -> None:
         """Move all variables of one update; to be overridden by rules that look at all of them."""
-        for item in items:
-            self.update(item, scalars[item.dtype])
+        one_program.move(self, items, scalars)
 
     def update(self, item: Item, scalars: Mapping[str, Any]) -> None:
-        """Move one variable and its slots."""
-        rows = isinstance(item.gradient, tf.IndexedSlices) and item.plain()
-        if rows and self.update_sparse(item):
-            return
-        item.densify()
-        if self.fused and item.plain() and self.kernel(item, scalars):
-            return
+        """Move one variable and its slots by the rule as it is written."""
         weight, slots = self.rule(
             item.weight(), item.gradient, item.read(), item.learning_rate, scalars
         )

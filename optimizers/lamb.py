@@ -11,6 +11,7 @@ from optimizers.adam import moments, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
 from optimizers.clipping import square_sum
+from optimizers.one_program import NORMS
 from optimizers.slots import MEAN, SQUARES, Item
 
 
@@ -21,8 +22,37 @@ def trust_ratio(weight: tf.Tensor, update: tf.Tensor, scale: float | tf.Tensor =
     return tf.where((w > 0) & (u > 0), w / tf.where(u > 0, u, one), one)
 
 
+def lamb_step(
+    weight: tf.Tensor,
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    *,
+    learning_rate: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    beta_1_power: tf.Tensor,
+    beta_2_power: tf.Tensor,
+    epsilon: float,
+    weight_decay: float | tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of LAMB: (what to subtract from the weights, new m, new v).
+
+    You et al. 2020, algorithm 2: `r = m_hat / (sqrt(v_hat) + eps) + d w` with Adam's corrected
+    moments and the weight decay d, and `w <- w - lr |w| / |r| r` (see `trust_ratio`).
+    """
+    m, v = moments(gradient, m, v, beta_1, beta_2)
+    # Both corrections are drawn into the scalar s: m_hat / (sqrt(v_hat) + eps) = s r.
+    root = tf.sqrt(1.0 - beta_2_power)
+    s = root / (1.0 - beta_1_power)
+    r = m / (tf.sqrt(v) + epsilon * root)
+    if weight_decay is not None:
+        s, r = 1.0, s * r + weight_decay * weight
+    return (trust_ratio(weight, r, s) * learning_rate * s) * r, m, v
+
+
 class Lamb(Optimizer):
-    """LAMB, algorithm 2 of the paper: `w <- w - lr |w| / |r| r`, r Adam's corrected direction.
+    """LAMB, see `lamb_step`: Adam's direction, as long as the weights of its variable.
 
     Keras decays the weights beforehand, apart from the ratio; `paper=True` adds
     `weight_decay * w` to r, so that the ratio sees it.
@@ -43,6 +73,7 @@ class Lamb(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = NORMS
     slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(
@@ -98,12 +129,17 @@ class Lamb(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and moments."""
-        m, v = moments(gradient, slots["momentum"], slots["velocity"], self.beta_1, self.beta_2)
-        # r = m_hat / (sqrt(v_hat) + epsilon), with both corrections drawn into the scalar s.
-        root = tf.sqrt(1.0 - scalars["beta_2_power"])
-        s = root / (1.0 - scalars["beta_1_power"])
-        r = m / (tf.sqrt(v) + self.epsilon * root)
-        if "decay" in scalars:
-            s, r = 1.0, s * r + scalars["decay"] * weight
-        change = (trust_ratio(weight, r, s) * learning_rate * s) * r
+        change, m, v = lamb_step(
+            weight,
+            gradient,
+            slots["momentum"],
+            slots["velocity"],
+            learning_rate=learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            beta_1_power=scalars["beta_1_power"],
+            beta_2_power=scalars["beta_2_power"],
+            epsilon=self.epsilon,
+            weight_decay=scalars.get("decay"),
+        )
         return weight - change, {"momentum": m, "velocity": v}

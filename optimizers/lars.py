@@ -10,6 +10,7 @@ import tensorflow as tf
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
 from optimizers.clipping import square_sum
+from optimizers.one_program import NORMS
 from optimizers.slots import Item
 
 
@@ -28,11 +29,40 @@ def lars_rate(
     return tf.where(both, trust_coefficient * w / divisor, tf.ones([], w.dtype))
 
 
-class LARS(Optimizer):
-    """LARS, algorithm 1 of the paper: `v <- mu v + lr l (g + d w)`, `w <- w - v`.
+def lars_step(
+    weight: tf.Tensor,
+    gradient: tf.Tensor,
+    velocity: tf.Tensor,
+    *,
+    learning_rate: tf.Tensor,
+    momentum: float,
+    trust_coefficient: float,
+    weight_decay: float | tf.Tensor,
+    epsilon: float,
+    nesterov: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """One step of LARS: (what to subtract from the weights, the new velocity).
 
-    l is the local rate, see `lars_rate`; the decay d is part of the gradient. Biases and scales of
-    normalisations are usually spared both: give them to another optimizer with `Groups`.
+    You et al. 2017, algorithm 1: `v <- mu v + lr l (g + d w)`, `w <- w - v` with the local rate l
+    of `lars_rate` and the weight decay d; with Nesterov `w <- w - (mu v + lr l (g + d w))`.
+    """
+    local_rate = lars_rate(
+        weight,
+        gradient,
+        trust_coefficient=trust_coefficient,
+        weight_decay=weight_decay,
+        epsilon=epsilon,
+    )
+    step = learning_rate * local_rate * (gradient + weight_decay * weight)
+    velocity = momentum * velocity + step
+    return momentum * velocity + step if nesterov else velocity, velocity
+
+
+class LARS(Optimizer):
+    """LARS, see `lars_step`: momentum with a rate for each variable.
+
+    The decay is part of the gradient. Biases and scales of normalisations are usually spared both:
+    give them to another optimizer with `Groups`.
 
     Args:
         learning_rate: A number or a schedule.
@@ -49,6 +79,8 @@ class LARS(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    compiles_up_to = NORMS
 
     def __init__(
         self,
@@ -100,15 +132,15 @@ class LARS(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and velocity."""
-        decay = scalars["decay"]
-        local_rate = lars_rate(
+        change, velocity = lars_step(
             weight,
             gradient,
+            slots["momentum"],
+            learning_rate=learning_rate,
+            momentum=self.momentum,
             trust_coefficient=self.trust_coefficient,
-            weight_decay=decay,
+            weight_decay=scalars["decay"],
             epsilon=self.epsilon,
+            nesterov=self.nesterov,
         )
-        step = learning_rate * local_rate * (gradient + decay * weight)
-        velocity = self.momentum * slots["momentum"] + step
-        change = self.momentum * velocity + step if self.nesterov else velocity
         return weight - change, {"momentum": velocity}

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_range
+from optimizers.one_program import ANY
 from optimizers.slots import MEAN
 
 
@@ -40,6 +41,7 @@ class Lion(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"momentum": MEAN}
 
     def __init__(

@@ -37,12 +37,43 @@ def newton_schulz(
     return tf.linalg.matrix_transpose(x) if tall else x
 
 
-class Muon(Optimizer):
-    """Muon: `m <- mu m + g`, `w <- w - lr s O`, O the orthogonal factor of m.
+def muon_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    *,
+    momentum: float,
+    nesterov: bool,
+    steps: int = 5,
+    coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """One step of Muon: (the direction O, new m); `w <- w - lr s O`. Jordan et al. 2024.
 
-    (Nesterov: of g + mu m.) O comes from `newton_schulz`. s is `rms_rate sqrt(max(rows,
-    columns))`, which gives updates the size of Adam's (Liu et al. 2025), so that both use one
-    learning rate and decay. Variables that are no matrices, and embeddings, are updated by AdamW.
+    `m <- mu m + g`; O is the orthogonal factor of m, with Nesterov of `g + mu m`, by
+    `newton_schulz`.
+    """
+    m = m + (gradient + m * (momentum - 1.0))
+    inside = gradient + momentum * m if nesterov else m
+    return newton_schulz(inside, steps, coefficients), m
+
+
+def muon_scale(
+    rows: int, columns: int, *, rms_rate: float | None = 0.2, paper: bool = False
+) -> float:
+    """The factor s of a step `[rows, columns]`: `rms_rate sqrt(max(rows, columns))`.
+
+    It gives updates the size of Adam's (Liu et al. 2025); 1 where `rms_rate` is None. In the first
+    publication it is `sqrt(max(1, columns / rows))` for kernels `[inputs, outputs]`.
+    """
+    if paper:
+        return max(1.0, columns / rows) ** 0.5
+    return 1.0 if rms_rate is None else max(rows, columns) ** 0.5 * rms_rate
+
+
+class Muon(Optimizer):
+    """Momentum made orthogonal, see `muon_step`; steps are scaled by `muon_scale`.
+
+    That gives them the size of Adam's, so that both use one learning rate and decay: variables that
+    are no matrices, and embeddings, are updated by AdamW.
 
     Args:
         learning_rate: A number or a schedule.
@@ -61,9 +92,8 @@ class Muon(Optimizer):
         momentum: mu, in [0, 1].
         ns_steps: Steps of `newton_schulz`.
         nesterov: Whether to look ahead.
-        rms_rate: See above; None: s = 1.
-        paper: Whether s is `sqrt(max(1, outputs / inputs))`, as first published (with a learning
-            rate of 0.02); kernels are `[inputs, outputs]`.
+        rms_rate: See `muon_scale`.
+        paper: Whether steps are scaled as first published (with a learning rate of 0.02).
         clipnorm: See `Optimizer`, as for the rest.
         clipvalue: See `Optimizer`.
         global_clipnorm: See `Optimizer`.
@@ -194,12 +224,13 @@ class Muon(Optimizer):
                 epsilon=self.epsilon,
             )
             return weight - change, {"momentum": m, "velocity": v}
-        m = m + (gradient + m * (self.momentum - 1.0))
-        direction = gradient + self.momentum * m if self.nesterov else m
-        change = learning_rate * newton_schulz(direction, self.ns_steps, self.coefficients)
-        return weight - change * self._scale(*weight.shape), {"momentum": m}
-
-    def _scale(self, rows: int, columns: int) -> float:
-        if self.paper:
-            return max(1.0, columns / rows) ** 0.5
-        return 1.0 if self.rms_rate is None else max(rows, columns) ** 0.5 * self.rms_rate
+        direction, m = muon_step(
+            gradient,
+            m,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            steps=self.ns_steps,
+            coefficients=self.coefficients,
+        )
+        scale = muon_scale(*weight.shape, rms_rate=self.rms_rate, paper=self.paper)
+        return weight - learning_rate * direction * scale, {"momentum": m}

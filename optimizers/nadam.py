@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.one_program import ANY
 from optimizers.slots import MEAN, SQUARES
 from optimizers.variables import local
 
@@ -69,6 +70,7 @@ class Nadam(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(

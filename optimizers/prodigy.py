@@ -14,13 +14,71 @@ from optimizers.slots import Item
 from optimizers.variables import local
 
 
-class Prodigy(Optimizer):
-    """Prodigy, algorithm 4 of the paper: d estimates the distance to the solution from below.
+def prodigy_evidence(
+    gradient: tf.Tensor,
+    weight: tf.Tensor,
+    start: tf.Tensor,
+    s: tf.Tensor,
+    *,
+    share: tf.Tensor,
+    beta_3: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """What one variable adds to the estimate of d: (`<g, w_0 - w>`, `|s|_1`, new s).
 
-    With `e = d lr`: `m <- b1 m + (1 - b1) d g`, `v <- b2 v + (1 - b2)(d g)^2`,
-    `r <- b3 r + (d / d0) e <g, w_0 - w>`, `s <- b3 s + (d / d0) e g`, then
-    `d <- max(d, c r / |s|_1)` and `w <- w - e m / (sqrt(v) + d eps)`. The inner product and the
-    norm are over all variables together, so d is one number for all.
+    `s <- b3 s + share g`; share is `(d / d0) e`, see `prodigy_distance`.
+    """
+    s = beta_3 * s + share * gradient
+    return tf.reduce_sum(gradient * (start - weight)), tf.reduce_sum(tf.abs(s)), s
+
+
+def prodigy_distance(
+    d: tf.Tensor,
+    r: tf.Tensor,
+    product: tf.Tensor,
+    norm: tf.Tensor,
+    *,
+    rate: tf.Tensor,
+    initial_d: float,
+    coefficient: float,
+    beta_3: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The estimate of the distance: (new d, new r). Mishchenko & Defazio 2024, algorithm 4.
+
+    `r <- b3 r + (d / d0) e <g, w_0 - w>` and `d <- max(d, c r / |s|_1)` with the sums over all
+    variables of what `prodigy_evidence` gives, and `e = d lr` (rate).
+    """
+    r = beta_3 * r + d / initial_d * rate * product
+    return tf.maximum(d, coefficient * tf.math.divide_no_nan(r, norm)), r
+
+
+def prodigy_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    *,
+    rate: tf.Tensor,
+    d: tf.Tensor,
+    new_d: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of Prodigy: (what to subtract from the weights, new m, new v).
+
+    Algorithm 4 of the paper: `m <- b1 m + (1 - b1) d g`, `v <- b2 v + (1 - b2)(d g)^2` and
+    `w <- w - e m / (sqrt(v) + d eps)`, where the last d is the new one and e is the rate.
+    """
+    scaled = d * gradient
+    m = beta_1 * m + (1.0 - beta_1) * scaled
+    v = beta_2 * v + (1.0 - beta_2) * tf.square(scaled)
+    return rate * m / (tf.sqrt(v) + new_d * epsilon), m, v
+
+
+class Prodigy(Optimizer):
+    """Prodigy: d estimates the distance to the solution from below, and scales Adam's steps.
+
+    See `prodigy_distance` and `prodigy_step`. The inner product and the norm are over all variables
+    together, so d is one number for all.
 
     Args:
         learning_rate: A factor of d, 1 or a schedule that begins at 1.
@@ -124,20 +182,40 @@ class Prodigy(Optimizer):
             item.densify()
             weight, slots, g = item.now(), item.read(), item.gradient
             start = tf.where(first, weight, slots["initial"])
-            total = self.beta_3 * slots["weighted_sum"] + tf.cast(share, item.dtype) * g
-            product.append(tf.cast(tf.reduce_sum(g * (start - weight)), tf.float32))
-            norm.append(tf.cast(tf.reduce_sum(tf.abs(total)), tf.float32))
+            along, size, total = prodigy_evidence(
+                g,
+                weight,
+                start,
+                slots["weighted_sum"],
+                share=tf.cast(share, item.dtype),
+                beta_3=self.beta_3,
+            )
+            product.append(tf.cast(along, tf.float32))
+            norm.append(tf.cast(size, tf.float32))
             moved.append((weight, slots, {"weighted_sum": total, "initial": start}))
-        new_numerator = self.beta_3 * numerator
-        new_numerator += old / self.initial_d * rate * tf.add_n(product)
-        estimate = self.d_coefficient * tf.math.divide_no_nan(new_numerator, tf.add_n(norm))
-        new = tf.maximum(old, estimate)
+        new, new_numerator = prodigy_distance(
+            old,
+            tf.convert_to_tensor(numerator),
+            tf.add_n(product),
+            tf.add_n(norm),
+            rate=rate,
+            initial_d=self.initial_d,
+            coefficient=self.d_coefficient,
+            beta_3=self.beta_3,
+        )
         for item, (weight, slots, extra) in zip(items, moved, strict=True):
             step = tf.cast(old * correction, item.dtype) * item.learning_rate
-            scaled = tf.cast(old, item.dtype) * item.gradient
-            m = self.beta_1 * slots["momentum"] + (1.0 - self.beta_1) * scaled
-            v = self.beta_2 * slots["velocity"] + (1.0 - self.beta_2) * tf.square(scaled)
-            change = step * m / (tf.sqrt(v) + tf.cast(new, item.dtype) * self.epsilon)
+            change, m, v = prodigy_step(
+                item.gradient,
+                slots["momentum"],
+                slots["velocity"],
+                rate=step,
+                d=tf.cast(old, item.dtype),
+                new_d=tf.cast(new, item.dtype),
+                beta_1=self.beta_1,
+                beta_2=self.beta_2,
+                epsilon=self.epsilon,
+            )
             if item.weight_decay is not None:
                 change += item.weight_decay * step * weight
             item.write(weight - change, {"momentum": m, "velocity": v, **extra})

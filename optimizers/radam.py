@@ -10,6 +10,7 @@ import tensorflow as tf
 from optimizers.adam import moments, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.one_program import ANY
 from optimizers.slots import MEAN, SQUARES
 
 
@@ -29,11 +30,41 @@ def rectification(beta_2: float, step: tf.Tensor, threshold: float) -> tuple[tf.
     return sure, tf.sqrt(share / ((longest - 4.0) * (longest - 2.0) * length))
 
 
-class RAdam(Optimizer):
-    """RAdam, algorithm 2 of the paper: needs no warm-up.
+def radam_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    scalars: Mapping[str, tf.Tensor],
+    *,
+    learning_rate: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of RAdam: (what to subtract from the weights, new m, new v).
 
-    While v is an average of too few squares, `w <- w - lr m_hat`; from then on Adam's corrected
-    step, times the factor of `rectification`.
+    Liu et al. 2020, algorithm 2: while v is an average of too few squares, `w <- w - lr m_hat`;
+    from then on Adam's corrected step `w <- w - lr r m_hat / (sqrt(v_hat) + eps)`.
+
+    Args:
+        gradient: g.
+        m: Mean of the gradients.
+        v: Mean of their squares.
+        scalars: "sure" and the "factor" r of `rectification`, "beta_1_power" and "beta_2_power".
+        learning_rate: lr.
+        beta_1: Decay of m.
+        beta_2: Decay of v.
+        epsilon: Added to the corrected root.
+    """
+    m, v = moments(gradient, m, v, beta_1, beta_2)
+    m_hat = m / (1.0 - scalars["beta_1_power"])
+    root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + epsilon
+    direction = tf.where(scalars["sure"], scalars["factor"] * m_hat / root, m_hat)
+    return learning_rate * direction, m, v
+
+
+class RAdam(Optimizer):
+    """RAdam, see `radam_step`: needs no warm-up.
 
     Args:
         learning_rate: A number or a schedule.
@@ -51,6 +82,7 @@ class RAdam(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"momentum": MEAN, "velocity": SQUARES}
 
     def __init__(
@@ -101,8 +133,14 @@ class RAdam(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and moments."""
-        m, v = moments(gradient, slots["momentum"], slots["velocity"], self.beta_1, self.beta_2)
-        m_hat = m / (1.0 - scalars["beta_1_power"])
-        root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + self.epsilon
-        direction = tf.where(scalars["sure"], scalars["factor"] * m_hat / root, m_hat)
-        return weight - learning_rate * direction, {"momentum": m, "velocity": v}
+        change, m, v = radam_step(
+            gradient,
+            slots["momentum"],
+            slots["velocity"],
+            scalars,
+            learning_rate=learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
+        return weight - change, {"momentum": m, "velocity": v}

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
+from optimizers.one_program import ANY
 from optimizers.slots import SQUARES, Item
 from optimizers.variables import has_handle
 
@@ -54,6 +55,7 @@ class RMSprop(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"velocity": SQUARES}
 
     def __init__(

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_count, check_epsilon, check_mean
+from optimizers.one_program import ANY
 from optimizers.slots import SQUARES, Item
 from optimizers.variables import local
 
@@ -18,11 +19,51 @@ def averaged_weight(weight: tf.Tensor, z: tf.Tensor, beta_1: float) -> tf.Tensor
     return (weight - (1.0 - beta_1) * z) / beta_1
 
 
-class ScheduleFreeAdamW(Optimizer):
-    """Schedule-Free AdamW, algorithm 1 of the paper: no schedule, no end date.
+def schedule_free_step(
+    weight: tf.Tensor,
+    gradient: tf.Tensor,
+    z: tf.Tensor,
+    v: tf.Tensor,
+    *,
+    learning_rate: tf.Tensor,
+    share: tf.Tensor,
+    root: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    weight_decay: float | tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of Schedule-Free AdamW: (new weights y, new z, new v). Algorithm 1 of the paper.
 
-    `z <- z - lr g / (sqrt(v_hat) + eps)`, `x <- (1 - c) x + c z`, `y <- (1 - b1) z + b1 x`. The
-    variables hold y, where gradients are taken; evaluate with x: `with optimizer.evaluating():`
+    `z <- z - lr (g / (sqrt(v_hat) + eps) + d y)`, `x <- (1 - c) x + c z`, `y <- (1 - b1) z + b1 x`.
+
+    Args:
+        weight: y, where gradients are taken.
+        gradient: g.
+        z: The weights that make steps.
+        v: Mean of the squares.
+        learning_rate: lr.
+        share: c, the share of this step's z in the average x.
+        root: `sqrt(1 - b2^t)`, the root of the correction of v.
+        beta_1: Weight of the average in y.
+        beta_2: Decay of v.
+        epsilon: Added to the corrected root.
+        weight_decay: d, or None.
+    """
+    v = v + (tf.square(gradient) - v) * (1.0 - beta_2)
+    # lr g / (sqrt(v_hat) + epsilon), with the correction drawn into the scalars.
+    change = (learning_rate * root) * gradient / (tf.sqrt(v) + epsilon * root)
+    if weight_decay is not None:
+        change += (learning_rate * weight_decay) * weight
+    # (1 - b1) z + b1 x of the new z and x, x written as y and z: two passes fewer.
+    y = weight + share * (z - weight) - (1.0 - beta_1 + beta_1 * share) * change
+    return y, z - change, v
+
+
+class ScheduleFreeAdamW(Optimizer):
+    """Schedule-Free AdamW, see `schedule_free_step`: no schedule, no end date.
+
+    The variables hold y, where gradients are taken; evaluate with x: `with optimizer.evaluating():`
     (with `use_ema` that gives the moving average of y, as in the other optimizers).
     Keras averages with c = 1/t and decays y alone; `paper=True` weighs each step by its squared
     learning rate (the largest so far), so that a warm-up counts little, and decays z at y.
@@ -44,6 +85,7 @@ class ScheduleFreeAdamW(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slots_of_weights = ("momentum",)
 
     slot_meanings = {"velocity": SQUARES}
@@ -136,18 +178,21 @@ class ScheduleFreeAdamW(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new y, z and v."""
-        beta_1, share = self.beta_1, scalars["share"]
-        v = slots["velocity"] + (tf.square(gradient) - slots["velocity"]) * (1.0 - self.beta_2)
-        # The weights may have been loaded after the slots.
-        z = tf.where(scalars["first"], scalars.get("undecayed", weight), slots["momentum"])
-        # lr g / (sqrt(v_hat) + epsilon), with the correction drawn into the scalars.
-        lr, root = learning_rate * scalars["warmup"], scalars["root"]
-        change = (lr * root) * gradient / (tf.sqrt(v) + self.epsilon * root)
-        if "decay" in scalars:
-            change += (lr * scalars["decay"]) * weight
-        # (1 - b1) z + b1 x of the new z and x, x written as y and z: two passes fewer.
-        y = weight + share * (z - weight) - (1.0 - beta_1 + beta_1 * share) * change
-        return y, {"momentum": z - change, "velocity": v}
+        y, z, v = schedule_free_step(
+            weight,
+            gradient,
+            # The weights may have been loaded after the slots.
+            tf.where(scalars["first"], scalars.get("undecayed", weight), slots["momentum"]),
+            slots["velocity"],
+            learning_rate=learning_rate * scalars["warmup"],
+            share=scalars["share"],
+            root=scalars["root"],
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            weight_decay=scalars.get("decay"),
+        )
+        return y, {"momentum": z, "velocity": v}
 
     def evaluation_values(self) -> list[Any]:
         """x, the average of the z; with `use_ema` the moving average of the weights."""

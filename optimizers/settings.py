@@ -14,6 +14,7 @@ class Settings:
     """Choices for some of the variables, kept until `build` knows the variables."""
 
     slots_of_weights: tuple[str, ...]
+    slots_of_sides: tuple[str, ...]
 
     def __init__(self) -> None:
         self._undecayed: tuple[list, list[str]] = ([], [])
@@ -67,8 +68,9 @@ class Settings:
 
         Args:
             dtype: "bfloat16".
-            slots: Names of the slots; None: all of those with the shape of their variable. One
-                that the optimizer does not have, or that is weights, is an error at `build`.
+            slots: Names of the slots; None: all of those with the shape of their variable (not the
+                bases and roots of a side, which on a square have it too). One that the optimizer
+                does not have, or that is weights, is an error at `build`.
         """
         self._before_build("store_slots")
         if tf.as_dtype(dtype) != tf.bfloat16:
@@ -94,7 +96,7 @@ class Settings:
         if self._compact is None or value.dtype != tf.float32:
             return value
         whole = value.shape == variable.shape and not self._compact
-        whole = whole and slot not in ("average", *self.slots_of_weights)
+        whole = whole and slot not in ("average", *self.slots_of_weights, *self.slots_of_sides)
         return tf.cast(value, tf.bfloat16) if whole or slot in self._compact else value
 
     def check_compact(self, have: Iterable[str]) -> None:

@@ -35,12 +35,57 @@ def precise(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x, tf.float32) if x.dtype in (tf.bfloat16, tf.float16) else x
 
 
-class Shampoo(Optimizer):
-    """Shampoo, algorithm 1 of the paper: `w <- w - lr L^(-1/4) G R^(-1/4)`.
+def accumulated(total: tf.Tensor, new: tf.Tensor, beta_2: float) -> tf.Tensor:
+    """The sum of both where `beta_2` is 1, else their running mean."""
+    return total + new if beta_2 == 1.0 else beta_2 * total + (1.0 - beta_2) * new
 
-    `L <- L + G G^T` and `R <- R + G^T G` for a gradient G seen as a matrix, see `sides`. Where
-    only one side has a preconditioner its exponent is -1/2; where none has, the rule is Adagrad.
-    The roots take an eigendecomposition and are renewed every `update_every` updates.
+
+def shampoo_step(
+    gradient: tf.Tensor,
+    slots: Mapping[str, tf.Tensor],
+    due: tf.Tensor,
+    *,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """One step of Shampoo: (the direction, the slots that moved); `w <- w - lr direction`.
+
+    Gupta et al. 2018, algorithm 1: `L <- L + G G^T`, `R <- R + G^T G`, and the direction is
+    `L^(-1/4) G R^(-1/4)` for a gradient G seen as a matrix; with one side alone its exponent is
+    -1/2, and with none the direction is Adagrad's, `g / sqrt(a + eps)`.
+
+    Args:
+        gradient: g.
+        slots: L and R as "left" and "right" with their last roots, "left_root" and "right_root";
+            or a, the sum of the squares, as "accumulator".
+        due: Whether the roots are renewed, a bool scalar.
+        beta_2: Decay of the sums; 1 adds up.
+        epsilon: Added to the eigenvalues.
+    """
+    if "accumulator" in slots:
+        total = accumulated(slots["accumulator"], tf.square(gradient), beta_2)
+        return gradient / tf.sqrt(total + epsilon), {"accumulator": total}
+    moved: dict[str, tf.Tensor] = {}
+    found = [name for name in ("left", "right") if name in slots]
+    direction = matrix = as_matrix(gradient)
+    for side in found:
+        left = side == "left"
+        square = tf.matmul(matrix, matrix, transpose_a=not left, transpose_b=left)
+        total = moved[side] = accumulated(slots[side], square, beta_2)
+        root = moved[f"{side}_root"] = tf.cond(
+            due,
+            lambda x=total: inverse_root(x, 2.0 * len(found), epsilon),
+            lambda x=slots[f"{side}_root"]: x,
+        )
+        direction = root @ direction if left else direction @ root
+    return tf.reshape(direction, gradient.shape), moved
+
+
+class Shampoo(Optimizer):
+    """Shampoo, see `shampoo_step`: the gradient between two inverse roots.
+
+    A gradient is seen as a matrix, see `sides`. The roots take an eigendecomposition and are
+    renewed every `update_every` updates.
 
     Args:
         learning_rate: A number or a schedule.
@@ -58,6 +103,8 @@ class Shampoo(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
+
+    slots_of_sides = ("left", "left_root", "right", "right_root")
 
     def __init__(
         self,
@@ -118,42 +165,12 @@ class Shampoo(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights, sums and roots."""
-        moved: dict[str, tf.Tensor] = {}
-        if "accumulator" in slots:
-            moved["accumulator"] = self._sum(slots["accumulator"], tf.square(gradient))
-            direction = gradient / tf.sqrt(moved["accumulator"] + self.epsilon)
-        else:
-            direction = self._precondition(gradient, slots, scalars["due"], moved)
+        direction, moved = shampoo_step(
+            gradient, slots, scalars["due"], beta_2=self.beta_2, epsilon=self.epsilon
+        )
         if self.momentum:
             direction = moved["momentum"] = self.momentum * slots["momentum"] + direction
         return weight - learning_rate * direction, moved
-
-    def _precondition(
-        self,
-        gradient: tf.Tensor,
-        slots: Mapping[str, tf.Tensor],
-        due: tf.Tensor,
-        moved: dict[str, tf.Tensor],
-    ) -> tf.Tensor:
-        rows = [name for name in ("left", "right") if name in slots]
-        matrix = as_matrix(gradient)
-        direction = matrix
-        for side in rows:
-            left = side == "left"
-            square = tf.matmul(matrix, matrix, transpose_a=not left, transpose_b=left)
-            total = moved[side] = self._sum(slots[side], square)
-            root = moved[f"{side}_root"] = tf.cond(
-                due,
-                lambda x=total: inverse_root(x, 2.0 * len(rows), self.epsilon),
-                lambda x=slots[f"{side}_root"]: x,
-            )
-            direction = root @ direction if left else direction @ root
-        return tf.reshape(direction, gradient.shape)
-
-    def _sum(self, total: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
-        return (
-            total + new if self.beta_2 == 1.0 else self.beta_2 * total + (1.0 - self.beta_2) * new
-        )
 
 
 def as_matrix(x: tf.Tensor) -> tf.Tensor:

@@ -38,13 +38,75 @@ def rotate_back(x: tf.Tensor, left: tf.Tensor | None, right: tf.Tensor | None) -
     return x if right is None else tf.matmul(x, right, transpose_b=True)
 
 
-class SOAP(Optimizer):
-    """SOAP, algorithm 3 of the paper: Adam's v lives in the eigenbasis of G G^T and G^T G.
+def soap_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    left: tf.Tensor | None,
+    right: tf.Tensor | None,
+    *,
+    first: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of SOAP: (the direction, new m, new v). Vyas et al. 2024, algorithm 3.
 
-    `G' = Q_L^T G Q_R`, `v <- b2 v + (1 - b2) G'^2`, and the step is Adam's with m rotated in and
-    the result rotated back. `L <- s L + (1 - s) G G^T`, R alike; the bases follow by one power
-    iteration and a QR decomposition every `precondition_frequency` updates. The first update only
-    finds the bases. Vectors, and sides larger than `largest`, are not rotated.
+    `G' = Q_L^T G Q_R`, `v <- b2 v + (1 - b2) G'^2`, and the direction is Adam's
+    `m / (sqrt(v) + eps)` with m rotated in and the result rotated back.
+
+    Args:
+        gradient: G, seen as a matrix by `as_matrix`.
+        m: Mean of the gradients, not rotated.
+        v: Mean of the squares of the rotated ones.
+        left: The basis Q_L, or None.
+        right: The basis Q_R, or None.
+        first: Whether this is the first update, which only finds the bases: v and m stay.
+        beta_1: Decay of m.
+        beta_2: Decay of v.
+        epsilon: Added to the root.
+    """
+
+    def turned(x: tf.Tensor, turn: Callable[..., tf.Tensor]) -> tf.Tensor:
+        matrix = as_matrix(x) if x.shape.rank > 1 else x
+        return tf.reshape(turn(matrix, left, right), gradient.shape)
+
+    m = tf.where(first, m, m + (gradient - m) * (1.0 - beta_1))
+    v = tf.where(first, v, v + (tf.square(turned(gradient, rotate)) - v) * (1.0 - beta_2))
+    return turned(turned(m, rotate) / (tf.sqrt(v) + epsilon), rotate_back), m, v
+
+
+def soap_basis(
+    gradient: tf.Tensor,
+    statistic: tf.Tensor,
+    basis: tf.Tensor,
+    *,
+    left: bool,
+    first: tf.Tensor,
+    due: tf.Tensor,
+    shampoo_beta: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """One side's (new statistic, new basis): `L <- s L + (1 - s) G G^T`, right `G^T G`.
+
+    The basis is found by `first_basis` at the first update, and by `renewed_basis` when due.
+    """
+    matrix = as_matrix(gradient)
+    square = tf.matmul(matrix, matrix, transpose_a=not left, transpose_b=left)
+    statistic = statistic + (square - statistic) * (1.0 - shampoo_beta)
+    basis = tf.cond(
+        first,
+        lambda: first_basis(statistic),
+        lambda: tf.cond(due, lambda: renewed_basis(statistic, basis), lambda: basis),
+    )
+    return statistic, basis
+
+
+class SOAP(Optimizer):
+    """SOAP, see `soap_step`: Adam's v lives in the eigenbasis of G G^T and G^T G.
+
+    The bases (see `soap_basis`) follow by one power iteration and a QR decomposition every
+    `precondition_frequency` updates. The first update only finds the bases. Vectors, and sides
+    larger than `largest`, are not rotated.
 
     Args:
         learning_rate: A number or a schedule.
@@ -65,6 +127,7 @@ class SOAP(Optimizer):
     """
 
     slot_meanings = {"momentum": MEAN}
+    slots_of_sides = ("left", "left_basis", "right", "right_basis")
 
     def __init__(
         self,
@@ -138,38 +201,29 @@ class SOAP(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights, moments, statistics and bases."""
-        first = scalars["first"]
-        matrix = as_matrix(gradient) if gradient.shape.rank > 1 else gradient
-        left, right = slots.get("left_basis"), slots.get("right_basis")
-        mean, square = slots["momentum"], slots["velocity"]
-        m = tf.where(first, mean, mean + (gradient - mean) * (1.0 - self.beta_1))
-        rotated = tf.reshape(rotate(matrix, left, right), gradient.shape)
-        v = square + (tf.square(rotated) - square) * (1.0 - self.beta_2)
-        v = tf.where(first, square, v)
-        inside = tf.reshape(rotate(tf.reshape(m, matrix.shape), left, right), gradient.shape)
-        step = inside / (tf.sqrt(v) + self.epsilon)
-        step = rotate_back(tf.reshape(step, matrix.shape), left, right)
-        rate = tf.where(first, tf.zeros_like(learning_rate), shared_rate(learning_rate, scalars))
-        moved = {"momentum": m, "velocity": v, **self._bases(matrix, slots, scalars)}
-        return weight - rate * tf.reshape(step, gradient.shape), moved
-
-    def _bases(
-        self, matrix: tf.Tensor, slots: Mapping[str, tf.Tensor], scalars: Mapping[str, Any]
-    ) -> dict[str, tf.Tensor]:
-        moved = {}
+        step, m, v = soap_step(
+            gradient,
+            slots["momentum"],
+            slots["velocity"],
+            slots.get("left_basis"),
+            slots.get("right_basis"),
+            first=scalars["first"],
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+        )
+        rate = shared_rate(learning_rate, scalars)
+        rate = tf.where(scalars["first"], tf.zeros_like(learning_rate), rate)
+        moved = {"momentum": m, "velocity": v}
         for side in ("left", "right"):
-            if side not in slots:
-                continue
-            left = side == "left"
-            square = tf.matmul(matrix, matrix, transpose_a=not left, transpose_b=left)
-            statistic = slots[side] + (square - slots[side]) * (1.0 - self.shampoo_beta)
-            basis = slots[f"{side}_basis"]
-            moved[side] = statistic
-            moved[f"{side}_basis"] = tf.cond(
-                scalars["first"],
-                lambda x=statistic: first_basis(x),
-                lambda x=statistic, q=basis: tf.cond(
-                    scalars["due"], lambda: renewed_basis(x, q), lambda: q
-                ),
-            )
-        return moved
+            if side in slots:
+                moved[side], moved[f"{side}_basis"] = soap_basis(
+                    gradient,
+                    slots[side],
+                    slots[f"{side}_basis"],
+                    left=side == "left",
+                    first=scalars["first"],
+                    due=scalars["due"],
+                    shampoo_beta=self.shampoo_beta,
+                )
+        return weight - rate * step, moved

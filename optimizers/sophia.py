@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.one_program import ANY
 from optimizers.slots import MEAN
 from optimizers.variables import local, matched, unwrap
 
@@ -42,14 +43,34 @@ def hutchinson(
     return [tf.convert_to_tensor(p) * u for p, u in zip(products, signs, strict=True)]
 
 
-class Sophia(Optimizer):
-    """Sophia, algorithm 3 of the paper: `w <- w - lr clip(m / max(gamma h, eps), 1)`.
+def sophia_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    h: tf.Tensor,
+    *,
+    learning_rate: tf.Tensor,
+    beta_1: float,
+    gamma: float,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """One step of Sophia: (what to subtract from the weights, new m).
 
-    m is a running mean of the gradients and h one of estimates of the Hessian's diagonal, which
-    `update_hessian` takes every ten updates or so: from `hutchinson`, or (Gauss-Newton-Bartlett)
-    the number of examples times the squared gradient of the mean loss on labels drawn from the
-    model. It comes before `apply`, in the same step or loop: while h is 0 every weight moves by lr,
-    whatever the curvature, and the first update without an estimate before it warns.
+    Liu et al. 2023, algorithm 3: `m <- m + (g - m)(1 - b1)` and
+    `w <- w - lr clip(m / max(gamma h, eps), 1)` with h for the Hessian's diagonal.
+    """
+    m = m + (gradient - m) * (1.0 - beta_1)
+    step = m / tf.maximum(gamma * h, tf.cast(epsilon, m.dtype))
+    return learning_rate * tf.clip_by_value(step, -1.0, 1.0), m
+
+
+class Sophia(Optimizer):
+    """Clipped Newton steps, see `sophia_step`.
+
+    h is a running mean of estimates of the Hessian's diagonal, which `update_hessian` takes every
+    ten updates or so: from `hutchinson`, or (Gauss-Newton-Bartlett) the number of examples times
+    the squared gradient of the mean loss on labels drawn from the model. It comes before `apply`,
+    in the same step or loop: while h is 0 every weight moves by lr, whatever the curvature, and the
+    first update without an estimate before it warns.
 
     Args:
         learning_rate: A number or a schedule.
@@ -68,6 +89,7 @@ class Sophia(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"momentum": MEAN}
 
     def __init__(
@@ -156,6 +178,13 @@ class Sophia(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and mean."""
-        m = slots["momentum"] + (gradient - slots["momentum"]) * (1.0 - self.beta_1)
-        step = m / tf.maximum(self.gamma * slots["hessian"], tf.cast(self.epsilon, weight.dtype))
-        return weight - learning_rate * tf.clip_by_value(step, -1.0, 1.0), {"momentum": m}
+        change, m = sophia_step(
+            gradient,
+            slots["momentum"],
+            slots["hessian"],
+            learning_rate=learning_rate,
+            beta_1=self.beta_1,
+            gamma=self.gamma,
+            epsilon=self.epsilon,
+        )
+        return weight - change, {"momentum": m}

@@ -10,14 +10,38 @@ import tensorflow as tf
 from optimizers.adam import powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_least, check_mean
+from optimizers.one_program import ANY
 from optimizers.slots import MEAN
 
 
-class Yogi(Optimizer):
-    """Yogi, algorithm 2 of the paper, with Adam's corrections for the start.
+def yogi_step(
+    gradient: tf.Tensor,
+    m: tf.Tensor,
+    v: tf.Tensor,
+    *,
+    learning_rate: tf.Tensor,
+    beta_1: float,
+    beta_2: float,
+    beta_1_power: tf.Tensor,
+    beta_2_power: tf.Tensor,
+    epsilon: float,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """One step of Yogi: (what to subtract from the weights, new m, new v).
 
-    `v <- v - (1 - b2) sign(v - g^2) g^2`: v falls no faster than small squares allow, where Adam's
-    forgets by a factor.
+    Zaheer et al. 2018, algorithm 2: `m <- m + (g - m)(1 - b1)`,
+    `v <- v - (1 - b2) sign(v - g^2) g^2`, which falls no faster than small squares allow where
+    Adam's forgets by a factor, and `w <- w - lr m_hat / (sqrt(v_hat) + eps)` with Adam's
+    corrections for the start.
+    """
+    m = m + (gradient - m) * (1.0 - beta_1)
+    square = tf.square(gradient)
+    v = v - (1.0 - beta_2) * tf.sign(v - square) * square
+    root = tf.sqrt(v / (1.0 - beta_2_power)) + epsilon
+    return learning_rate * (m / (1.0 - beta_1_power)) / root, m, v
+
+
+class Yogi(Optimizer):
+    """A second moment that forgets at a bounded pace, see `yogi_step`.
 
     Args:
         learning_rate: A number or a schedule.
@@ -35,6 +59,7 @@ class Yogi(Optimizer):
         name: See `Optimizer`.
     """
 
+    compiles_up_to = ANY
     slot_meanings = {"momentum": MEAN}
 
     def __init__(
@@ -92,9 +117,15 @@ class Yogi(Optimizer):
         scalars: Mapping[str, Any],
     ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
         """The new weights and moments."""
-        m = slots["momentum"] + (gradient - slots["momentum"]) * (1.0 - self.beta_1)
-        square, v = tf.square(gradient), slots["velocity"]
-        v = v - (1.0 - self.beta_2) * tf.sign(v - square) * square
-        root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + self.epsilon
-        change = learning_rate * (m / (1.0 - scalars["beta_1_power"])) / root
+        change, m, v = yogi_step(
+            gradient,
+            slots["momentum"],
+            slots["velocity"],
+            learning_rate=learning_rate,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            beta_1_power=scalars["beta_1_power"],
+            beta_2_power=scalars["beta_2_power"],
+            epsilon=self.epsilon,
+        )
         return weight - change, {"momentum": m, "velocity": v}

@@ -1,0 +1,92 @@
+"""How the variables of one update are moved: by kernels, or all of them in one XLA program."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from optimizers.slots import Item
+
+ANY = float("inf")
+"""For rules that treat each number by itself."""
+NORMS = 100_000
+"""For rules with sums over a variable: XLA on a CPU sums on one thread, TensorFlow on all."""
+
+
+class Moves(Protocol):
+    """What an optimizer has for it, see `Optimizer`."""
+
+    fused: bool
+    compiles_up_to: float
+
+    def update_sparse(self, item: Item) -> bool:
+        """Whether a sparse gradient was applied as it is."""
+        ...
+
+    def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
+        """Whether a kernel of TensorFlow's moved the variable."""
+        ...
+
+    def update(self, item: Item, scalars: Mapping[str, Any]) -> None:
+        """Move the variable by the rule as it is written."""
+        ...
+
+
+def move(
+    optimizer: Moves, items: Sequence[Item], scalars: Mapping[tf.DType, Mapping[str, Any]]
+) -> None:
+    """Move variables: each by a sparse update or a kernel where there is one, the rest by the rule.
+
+    With `fused`, those up to the size of `compiles_up_to` make one program for each device.
+
+    Args:
+        optimizer: Whose rule it is.
+        items: The variables; their gradients are dense afterwards, where that is needed.
+        scalars: What the rule's `scalars` gave, by dtype.
+    """
+    rest = [item for item in items if not _by_kernel(optimizer, item, scalars[item.dtype])]
+    limit = optimizer.compiles_up_to if optimizer.fused else 0
+    programs: dict[str, list[Item]] = {}
+    for item in rest:
+        v = item.variable
+        # A distributed variable as a whole is not on one device.
+        if v.shape.num_elements() <= limit and not hasattr(v, "values"):
+            programs.setdefault(v.device, []).append(item)
+        else:
+            optimizer.update(item, scalars[item.dtype])
+    for small in programs.values():
+        in_one_program(functools.partial(_written, optimizer, small, scalars))
+
+
+def in_one_program(update: Callable[[], None]) -> None:
+    """Run what moves variables; within a graph, as one program of XLA's.
+
+    A rule that is written in operations starts a dozen of them for each variable, and each goes
+    over memory. XLA makes one loop of them. Within a program of XLA's, this one is part of it;
+    eagerly it would be compiled at each call, and is run as it is.
+
+    Args:
+        update: Reads and assigns variables; made of what XLA can compile.
+    """
+    if tf.executing_eagerly():
+        update()
+    else:
+        tf.function(update, autograph=False, jit_compile=True)()
+
+
+def _written(
+    optimizer: Moves, items: Sequence[Item], scalars: Mapping[tf.DType, Mapping[str, Any]]
+) -> None:
+    for item in items:
+        optimizer.update(item, scalars[item.dtype])
+
+
+def _by_kernel(optimizer: Moves, item: Item, scalars: Mapping[str, Any]) -> bool:
+    rows = isinstance(item.gradient, tf.IndexedSlices) and item.plain()
+    if rows and optimizer.update_sparse(item):
+        return True
+    item.densify()
+    return optimizer.fused and item.plain() and optimizer.kernel(item, scalars)
