@@ -314,7 +314,7 @@ class Optimizer(Sharded, Rates, Settings, Evaluated, tf.Module):
             dtype: self.scalars(tf.cast(iterations + 1, dtype))
             for dtype in {computing(v.dtype): None for v in targets}
         }
-        items = self._items(pairs, indices, targets, iterations)
+        items = self._items(pairs, indices, targets, tf.convert_to_tensor(iterations))
         self.update_all([item for item in items if self._mine(item.index)], scalars)
         if self.use_ema:
             self._average(iterations)
@@ -325,7 +325,7 @@ class Optimizer(Sharded, Rates, Settings, Evaluated, tf.Module):
         pairs: list[tuple[Any, tf.Variable]],
         indices: list[int],
         targets: list[tf.Variable],
-        iterations: tf.Variable,
+        iterations: tf.Tensor,
     ) -> list[Item]:
         """The variables of one update with clipped gradients, their own rates and decays."""
         roster = self._known()

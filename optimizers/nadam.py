@@ -122,7 +122,7 @@ class Nadam(Optimizer):
         return {
             "mu_t": self._momentum(step),
             "mu_next": self._momentum(step + 1.0),
-            "u_product": tf.cast(local(self.u_product), step.dtype),
+            "u_product": tf.cast(tf.convert_to_tensor(local(self.u_product)), step.dtype),
             "beta_2_power": tf.pow(tf.cast(self.beta_2, step.dtype), step),
         }
 

@@ -51,14 +51,14 @@ def move(
     limit = optimizer.compiles_up_to if optimizer.fused else 0
     programs: dict[str, list[Item]] = {}
     for item in rest:
-        v = item.variable
-        # A distributed variable as a whole is not on one device.
-        if v.shape.num_elements() <= limit and not hasattr(v, "values"):
-            programs.setdefault(v.device, []).append(item)
+        size = item.variable.shape.num_elements()
+        if size <= limit and (device := _one_device(item)):
+            programs.setdefault(device, []).append(item)
         else:
             optimizer.update(item, scalars[item.dtype])
-    for small in programs.values():
-        in_one_program(functools.partial(_written, optimizer, small, scalars))
+    for device, small in programs.items():
+        with tf.device(device):
+            in_one_program(functools.partial(_written, optimizer, small, scalars))
 
 
 def in_one_program(update: Callable[[], None]) -> None:
@@ -82,6 +82,15 @@ def _written(
 ) -> None:
     for item in items:
         optimizer.update(item, scalars[item.dtype])
+
+
+def _one_device(item: Item) -> str | None:
+    """Where the variable and its slots are, if that is one place, as XLA wants it."""
+    variables = [item.variable, *item.slots.values()]
+    if any(hasattr(v, "values") for v in variables):  # a distributed one as a whole
+        return None
+    devices = {v.device for v in variables}
+    return devices.pop() if len(devices) == 1 else None
 
 
 def _by_kernel(optimizer: Moves, item: Item, scalars: Mapping[str, Any]) -> bool:

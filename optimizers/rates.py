@@ -55,10 +55,11 @@ class Rates:
     def _now(self, value: Any, dtype: tf.DType = tf.float32) -> tf.Tensor:
         """A number, a variable, or what a schedule says at this step."""
         if isinstance(value, tf.Variable):
-            return tf.cast(local(value), dtype)
-        if callable(value):
+            value = local(value)
+        elif callable(value):
             value = value(tf.convert_to_tensor(local(self.iterations)))
-        return tf.cast(value, dtype)
+        # Read here, once: `tf.cast` gives a variable of that dtype back as it is.
+        return tf.cast(tf.convert_to_tensor(value), dtype)
 
 
 def held(name: str, value: Any) -> Any:

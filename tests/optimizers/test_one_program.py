@@ -92,3 +92,34 @@ def test_a_rule_of_ones_own_is_not_compiled_unasked():
     optimizer.compiles_up_to = one_program.ANY
     with pytest.raises(tf.errors.InvalidArgumentError, match="PrintV2"):
         tf.function(lambda: optimizer.apply([tf.ones([1])], [weight]))()
+
+
+@pytest.mark.parametrize("name", ["Nadam", "Lion"])
+def test_each_device_has_a_program_of_its_own(name):
+    """A rate and sums that lie on the first, shared-out slots, and slots that are elsewhere."""
+    devices = [d.name for d in tf.config.list_logical_devices("CPU")[:2]]
+    strategy = tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())
+    with tf.device(devices[1]):
+        away = [tf.Variable([1.0])]
+    with strategy.scope():
+        mirrored = [tf.Variable([1.0, 2.0]), tf.Variable([3.0])]
+    optimizer, other = (getattr(optimizers, name)(0.25) for _ in range(2))
+    optimizer.shard(strategy)
+    with strategy.scope():
+        optimizer.build(mirrored)
+    other.build(away)
+
+    def replica():
+        optimizer.apply([tf.ones([2]), tf.ones([1])], mirrored)
+        optimizer.spread(mirrored)
+
+    @tf.function
+    def update():
+        strategy.run(replica)
+        other.apply([tf.ones([1])], away)
+
+    update()
+    for variable, start in zip([*mirrored, *away], ([1.0, 2.0], [3.0], [1.0]), strict=True):
+        copies = strategy.experimental_local_results(variable)
+        moved = [np.subtract(start, copy) for copy in copies]
+        assert len({m.tobytes() for m in moved}) == 1 and (moved[0] > 0.1).all()
