@@ -65,6 +65,7 @@ def test_factored_moments_grow_with_the_sides_only():
     assert kept(optimizers.Adafactor(), [100]) == 4 * 100  # nothing to factor
 
 
+@pytest.mark.filterwarnings("ignore:Sophia updates without")
 def test_slots_of_16_bits_train_as_those_of_32(rng):
     """Of all rules with slots of their variable's shape: half the bytes, nearly the same path."""
     target = np.float32(rng.normal(size=(32, 32)))
