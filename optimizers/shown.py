@@ -16,8 +16,8 @@ def shown(optimizer: Any) -> str:
 
 def _arguments(optimizer: Any) -> Iterator[str]:
     for name, parameter in inspect.signature(type(optimizer)).parameters.items():
-        own = f"_{name}" if name == "learning_rate" else name  # the property gives a value
-        value = getattr(optimizer, own, None)
+        # The rate and the decay are properties, which give what a schedule says by now.
+        value = vars(optimizer).get(f"_{name}", getattr(optimizer, name, None))
         if isinstance(value, tf.Variable):  # inside a trace it has no value to show
             value = float(f"{value.numpy():.6g}") if tf.executing_eagerly() else value.name
         if name == "optimizer":
