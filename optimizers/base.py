@@ -22,8 +22,9 @@ class Optimizer(Sharded, Rates, Settings, Evaluated, tf.Module):
 
     One `apply` does, in this order: clip the gradients, decay the weights
     (`w -= w * weight_decay * learning_rate`), update every variable by the rule, move the averages
-    of the weights, add 1 to `iterations`. Gradients are taken as they come: reduced over replicas
-    and unscaled by whoever calls.
+    of the weights, call the constraints of variables that have one (`kernel_constraint` of Keras's
+    layers, `tf.Variable(constraint=...)`), add 1 to `iterations`. Gradients are taken as they come:
+    reduced over replicas and unscaled by whoever calls.
 
     Args:
         learning_rate: A number, a schedule (a callable from the step, the number of updates done
@@ -318,6 +319,10 @@ class Optimizer(Sharded, Rates, Settings, Evaluated, tf.Module):
         self.update_all([item for item in items if self._mine(item.index)], scalars)
         if self.use_ema:
             self._average(iterations)
+        for i, variable in zip(indices, targets, strict=True):
+            constraint = roster.constraints[i]
+            if constraint is not None and self._mine(i):
+                variable.assign(constraint(tf.convert_to_tensor(variable)), read_value=False)
         iterations.assign_add(1)
 
     def _items(

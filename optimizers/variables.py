@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -127,6 +127,7 @@ class Roster:
         names: Their names.
         decays: Whether each is decayed.
         factors: By what each one's learning rate is multiplied.
+        constraints: What each one goes through after an update: a callable, or None.
     """
 
     def __init__(self, owner: str, variables: Sequence[Any]):
@@ -135,6 +136,7 @@ class Roster:
         self.names: list[str] = []
         self.decays: list[bool] = []
         self.factors: list[float] = []
+        self.constraints: list[Callable | None] = []
         self._index: dict[Any, int] = {}
         if not variables:
             raise ValueError("variables is empty: nothing to update. Build the model first.")
@@ -153,6 +155,7 @@ class Roster:
             self.names.append(name_of(v))
             self.decays.append(True)
             self.factors.append(1.0)
+            self.constraints.append(getattr(v, "constraint", None))
 
     def select(
         self, var_list: Iterable[Any], var_names: Iterable[str], argument: str, first: int = 0

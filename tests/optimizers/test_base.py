@@ -160,6 +160,34 @@ def test_keras_variables(ones):
     assert optimizer.slots["momentum"][0].name.startswith("kernel/momentum")
 
 
+def constrained(optimizer, jit):
+    """A weight after three updates under a constraint, and one that never had a gradient."""
+    start = np.float32([[1.0, -2.0], [3.0, 4.0]])
+    weight, still = (keras.Variable(start, name=f"k{i}") for i in range(2))
+    weight.constraint = still.constraint = keras.constraints.MaxNorm(2.0)
+    optimizer.build([weight, still])
+
+    @tf.function(jit_compile=jit)
+    def step(gradient):
+        optimizer.apply([gradient, None], [weight, still])
+
+    for scale in (1.0, -2.0, 3.0):
+        step(scale * tf.constant([[1.0, 2.0], [-1.0, -3.0]]))
+    np.testing.assert_array_equal(still.numpy()[1], [3.0, 4.0])
+    return weight.numpy()
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_constraints_of_variables_are_called_as_keras_does(jit):
+    """After the update and the average, of variables that had a gradient; also within wrappers."""
+    config = {"learning_rate": 0.5, "use_ema": True, "ema_overwrite_frequency": 2}
+    wanted = constrained(keras.optimizers.SGD(**config), False)
+    assert np.linalg.norm(wanted, axis=0).max() > 1.99
+    around = optimizers.EMA(optimizers.Groups({"k": optimizers.SGD(**config)}))
+    for ours in (optimizers.SGD(**config), around):
+        np.testing.assert_allclose(constrained(ours, jit), wanted, rtol=1e-6)
+
+
 @pytest.mark.parametrize("by", [{"var_names": ["/b.as$"]}, "variable"])
 def test_exclusion_from_weight_decay(by, weights):
     optimizer = optimizers.SGD(1.0, weight_decay=0.5)
