@@ -38,9 +38,12 @@ def test_variables_of_another_model_are_matched_by_name():
 
 
 def built(name, weights, **config):
-    optimizer = getattr(optimizers, name)(**config)
+    optimizer, ones = getattr(optimizers, name)(**config), [tf.ones_like(w) for w in weights]
+    optimizer.build(weights)
     for _ in range(2):
-        optimizer.apply([tf.ones_like(w) for w in weights], weights)
+        if name == "Sophia":
+            optimizer.update_hessian(ones, weights)
+        optimizer.apply(ones, weights)
     return optimizer
 
 
