@@ -51,8 +51,8 @@ def move(
     limit = optimizer.compiles_up_to if optimizer.fused else 0
     programs: dict[str, list[Item]] = {}
     for item in rest:
-        size = item.variable.shape.num_elements()
-        if size <= limit and (device := _one_device(item)):
+        device = _one_device(item)
+        if device is not None and item.variable.shape.num_elements() <= limit:
             programs.setdefault(device, []).append(item)
         else:
             optimizer.update(item, scalars[item.dtype])

@@ -123,3 +123,8 @@ def test_each_device_has_a_program_of_its_own(name):
         copies = strategy.experimental_local_results(variable)
         moved = [np.subtract(start, copy) for copy in copies]
         assert len({m.tobytes() for m in moved}) == 1 and (moved[0] > 0.1).all()
+
+
+def test_autograph_can_read_it():
+    """It reads what it calls in a loop of one's own, and prints a warning where it cannot."""
+    tf.autograph.to_graph(one_program.move)
