@@ -39,7 +39,8 @@ def check_loss(loss: Any, y_pred: Any, output: str = "") -> None:
         raise ValueError(
             f"loss {name!r} takes probabilities, but {where} is from {values.min():.4g} to "
             f"{values.max():.4g} for the first examples: these look like logits. Pass "
-            "from_logits=True to the loss, or end the model in a softmax or sigmoid."
+            f"from_logits=True to the loss (loss={type(loss).__name__}(from_logits=True) in place "
+            "of its name), or end the model in a softmax or sigmoid."
         )
     if not from_logits and not whole:
         logging.warning(

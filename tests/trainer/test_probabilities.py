@@ -26,7 +26,8 @@ def warned(monkeypatch):
 )
 def test_logits_for_a_loss_of_probabilities_are_refused(module, name, warned):
     loss = getattr(module, name)()
-    with pytest.raises(ValueError, match=r"from -1 to 2 .* Pass from_logits=True"):
+    words = rf"from -1 to 2 .* Pass from_logits=True.*loss={name}\(from_logits=True\)"
+    with pytest.raises(ValueError, match=words):
         probabilities.check_loss(loss, LOGITS)
     probabilities.check_loss(loss, CHANCES)
     probabilities.check_loss(getattr(module, name)(from_logits=True), LOGITS)
