@@ -2,9 +2,12 @@
 
 Replicas are logical devices of one processor, so that all contenders have the same cores and the
 same work: what N replicas take longer than one device is what splitting, exchanging and updating
-N copies cost. All train in one process, in turns; ratios are paired round by round.
+N copies cost. All train in one process, in turns; ratios are paired round by round. A size is put
+into replicas.json when it is measured, beside the other: measure one after the other, as Keras's
+fit over replicas was seen to wait for ever when it was made for a second size in a process.
 
-    python -m benchmarks.replicas --replicas=2 --rounds=5
+    python -m benchmarks.replicas --sizes=small --out=benchmarks/results
+    python -m benchmarks.replicas --sizes=large --out=benchmarks/results
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ OURS, BETWEEN, SHARDED, FIT, ORBIT = (
     "ours",
     "ours, XLA between",
     "ours, sharded slots",
-    "fit",
+    "fit, one step an execution",
     "orbit",
 )
 ONE = "one device"
@@ -69,19 +72,15 @@ def main(argv: Sequence[str]) -> int:
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
     # One for all: the exchanges of two strategies of a process mistake each other for their own.
     strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(given.replicas)])
-    record = {}
-    for name in given.sizes:
-        record[name] = measure(SIZES[name], strategy, given.rounds, logging.info)
-    measured = {**about, "workloads": record}
     out = tables.console()
-    for name, entry in record.items():
-        show(out, name, entry, given.replicas)
-    tables.show_machine(out, measured)
-    if given.out is not None:
-        folder = pathlib.Path(given.out)
-        folder.mkdir(parents=True, exist_ok=True)
-        results.save(folder / "replicas.json", measured)
-        logging.info("written: %s", folder / "replicas.json")
+    for name in given.sizes:
+        record = {**about, **measure(SIZES[name], strategy, given.rounds, logging.info)}
+        show(out, name, record, given.replicas)
+        if given.out is not None:
+            path = pathlib.Path(given.out) / "replicas.json"
+            results.update(path, {name: record}, list(SIZES))
+            logging.info("written: %s", path)
+    tables.show_machine(out, about)
     return 0
 
 
@@ -228,8 +227,8 @@ def _fit(size: Size, x: Any, y: Any, strategy: Any) -> Run:
         model.compile(
             "adam",
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            # Its loop in graph fails over replicas: fit stays at one step an execution.
-            steps_per_execution=1 if strategy else min(size.steps, 64),
+            # Its loop in graph (steps_per_execution) fails over replicas: like with like, neither
+            # has one device.
         )
     data = _pipeline(size, x, y)
     return lambda: model.fit(data, verbose=0)

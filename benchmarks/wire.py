@@ -134,7 +134,7 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     """What an exchange took, by its size."""
 
     def row(what: str, entry: Mapping[str, float], size: int) -> list[str]:
-        """What was added up, of so many bytes as float32."""
+        """What was added up, of so many bytes that are sent."""
         milliseconds = {key: 1e3 * value for key, value in entry.items()}
         fast = "" if size == 4 else f"{size / entry['median'] / 1e9:.2g}"
         middle = f"{milliseconds['median']:.3g}"
@@ -144,17 +144,21 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     for numbers, entry in measured["exchanges"].items():
         size = 4 * int(numbers)
         rows.append(row("one number" if size == 4 else f"{size / 2**20:g} MB", entry, size))
-    largest = 4 * max(SIZES)
-    rows.append(row(f"{largest / 2**20:g} MB, as bfloat16", measured["bfloat16"], largest))
+    sent = 2 * max(SIZES)
+    name = f"{2 * sent / 2**20:g} MB, sent as {sent / 2**20:g} MB of bfloat16"
+    rows.append(row(name, measured["bfloat16"], sent))
     head = [f"{measured['workers']} processes, loopback", "ms", "low .. high", "GB/s"]
     return f"{tables.markdown(head, rows)}\n\n{tables.machine_line(measured)}"
 
 
 def paper(measured: Mapping[str, Any]) -> str:
-    """Tokens a worker from which on computing hides the exchange: 4/3 F / B."""
+    """Tokens a worker from which on the backward pass hides the exchange: 2 F / B.
+
+    Of P parameters and T tokens the backward pass takes 4 P T operations, the exchange 8 P bytes.
+    """
     own = measured["operations"]
     rows = [
-        [name, f"{wire:.2g}", f"{4 / 3 * FAST / wire:,.0f}", f"{4 / 3 * own / wire:,.0f}"]
+        [name, f"{wire:.2g}", f"{2 * FAST / wire:,.0f}", f"{2 * own / wire:,.0f}"]
         for name, wire in {"this loopback, measured": speed(measured), **NETWORKS}.items()
     ]
     head = ["network", "B", f"F = {FAST:.0e} (a fast GPU)", f"F = {own:.1e} (measured here)"]

@@ -1,5 +1,7 @@
 """The cost of replicas: ratios are paired, and both loops train."""
 
+import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -12,13 +14,13 @@ def test_times_are_compared_round_by_round():
         "ours, one device": [1.0, 2.0, 4.0],
         "ours": [2.0, 4.0, 8.0],
         "ours, XLA between": [3.0, 6.0, 12.0],
-        "fit": [8.0, 16.0, 32.0],
+        replicas.FIT: [8.0, 16.0, 32.0],
     }
     found = replicas.summarise(seconds, steps=10)
     assert found["ours"]["overhead"] == {"median": 2.0, "low": 2.0, "high": 2.0, "noise": 0.0}
     assert found["ours, XLA between"]["overhead"]["median"] == 3.0
-    assert found["fit"]["of_ours"]["median"] == 4.0
-    assert "overhead" not in found["fit"]
+    assert found[replicas.FIT]["of_ours"]["median"] == 4.0
+    assert "overhead" not in found[replicas.FIT]
     assert found["ours"]["step_ms"]["median"] == 400.0
 
 
@@ -39,6 +41,18 @@ def test_sizes_are_checked():
     assert replicas.check_sizes(["small"])
     with pytest.raises(Exception, match="smal"):
         replicas.check_sizes(["smal"])
+
+
+def test_fit_makes_one_step_an_execution_on_one_device_and_on_replicas(monkeypatch):
+    """Over replicas it fails with more, so one device has no more either."""
+    asked = []
+    monkeypatch.setattr(keras.Sequential, "compile", lambda self, *_, **how: asked.append(how))
+    names = [d.name for d in tf.config.list_logical_devices("CPU")[:2]]
+    strategy = tf.distribute.MirroredStrategy(names, tf.distribute.ReductionToOneDevice())
+    x, y = np.ones([4, 5], "float32"), np.zeros(4, int)
+    for where in (None, strategy):
+        replicas.CONTENDERS[replicas.FIT](replicas.Size((4, 3), 5, 4, 3), x, y, where)
+    assert [how.get("steps_per_execution", 1) for how in asked] == [1, 1]
 
 
 def test_ours_trains_on_one_device_and_on_replicas(monkeypatch):

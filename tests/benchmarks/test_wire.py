@@ -24,7 +24,7 @@ def test_speed_is_that_of_the_gradients_bytes():
     assert lines[2] == "| one number | 1 | 1 .. 2 | |"
     assert lines[-4:-1] == [
         "| 64 MB | 67.1 | 67.1 .. 134 | 1 |",
-        "| 64 MB, as bfloat16 | 33.6 | 20 .. 50 | 2 |",
+        "| 64 MB, sent as 32 MB of bfloat16 | 33.6 | 20 .. 50 | 1 |",
         "",
     ]
 
@@ -34,9 +34,9 @@ def test_the_page_says_where_and_when():
 
 
 def test_tokens_that_hide_an_exchange():
-    """A step of T tokens takes 6 P T / F, its exchange 8 P / B: equal at T = 4/3 F / B."""
+    """The backward pass of T tokens takes 4 P T / F, the exchange 8 P / B: equal at 2 F / B."""
     lines = wire.paper(MEASURED).splitlines()
-    assert lines[2] == "| this loopback, measured | 1e+09 | 133,333 | 400 |"
+    assert lines[2] == "| this loopback, measured | 1e+09 | 200,000 | 600 |"
 
 
 def test_a_call_that_traces_is_not_timed():
