@@ -142,6 +142,28 @@ def compiled(problem: Problem, optimizer: Any, weights: Sequence[Any]) -> Callab
     """All updates in one call, which gives the loss after each."""
     import tensorflow as tf
 
+    update = updates(problem, optimizer, weights)
+
+    @tf.function
+    def run() -> Any:
+        def body(i: Any, losses: Any) -> tuple[Any, Any]:
+            update(i)
+            value = problem.whole([tf.convert_to_tensor(v) for v in optimizer.evaluation_values()])
+            return i + 1, losses.write(i, value)
+
+        losses = tf.TensorArray(tf.float32, problem.steps)
+        _, losses = tf.while_loop(
+            lambda i, _: i < problem.steps, body, (tf.constant(0), losses), parallel_iterations=1
+        )
+        return losses.stack()
+
+    return run
+
+
+def updates(problem: Problem, optimizer: Any, weights: Sequence[Any]) -> Callable[[Any], None]:
+    """One update, with all gradients that the optimizer wants, as a function of the step."""
+    import tensorflow as tf
+
     import optimizers as o
 
     def gradient(step: Any) -> list[Any]:
@@ -164,20 +186,7 @@ def compiled(problem: Problem, optimizer: Any, weights: Sequence[Any]) -> Callab
         optimizer.update_hessian(estimates, weights)
         return 0
 
-    @tf.function
-    def run() -> Any:
-        def body(i: Any, losses: Any) -> tuple[Any, Any]:
-            update(i)
-            value = problem.whole([tf.convert_to_tensor(v) for v in optimizer.evaluation_values()])
-            return i + 1, losses.write(i, value)
-
-        losses = tf.TensorArray(tf.float32, problem.steps)
-        _, losses = tf.while_loop(
-            lambda i, _: i < problem.steps, body, (tf.constant(0), losses), parallel_iterations=1
-        )
-        return losses.stack()
-
-    return run
+    return update
 
 
 def rosenbrock() -> Problem:
