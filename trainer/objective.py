@@ -13,6 +13,7 @@ import tensorflow as tf
 from trainer import metrics as metrics_lib
 from trainer import names, probabilities
 from trainer.metrics.base import Metric
+from trainer.metrics.names import check_name as check_metric
 from trainer.sums import Sums, spread
 
 _REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
@@ -53,8 +54,11 @@ class Objective:
             "weighted_metrics": weighted_metrics,
         }
         self.outputs: list[Output] = []
-        for entry in _entries(loss):  # a misspelt name is told at once; all else needs the outputs
-            _loss(entry)
+        # A misspelt name is told at once; all else needs the outputs.
+        for name in _strings(loss):
+            _loss(name)
+        for name in _strings([metrics, weighted_metrics]):
+            check_metric(name)
 
     def bind(self, y_true: Any, y_pred: Any, output_names: Sequence[str] | None) -> None:
         """Matches everything to the outputs of a model, given one eager batch.
@@ -287,10 +291,8 @@ def _widened(y_pred: Any) -> Any:
     return wide
 
 
-def _entries(loss: Any) -> list[Any]:
-    entries = loss.values() if isinstance(loss, Mapping) else loss
-    entries = list(entries) if isinstance(loss, (Mapping, list, tuple)) else [loss]
-    return [entry for entry in entries if isinstance(entry, str)]
+def _strings(given: Any) -> list[str]:
+    return [entry for entry in tf.nest.flatten(given) if isinstance(entry, str)]
 
 
 def _check_outputs(outputs: Mapping[str, Any]) -> None:

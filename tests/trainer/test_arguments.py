@@ -36,6 +36,8 @@ CONSTRUCTION = [
     (lambda: _trainer(seed="a"), TypeError, "seed='a'"),
     (lambda: _trainer(loss="msee"), ValueError, "(?i)did you mean.*mse"),
     (lambda: _trainer(loss=["mse", "maee"]), ValueError, "(?i)did you mean.*mae"),
+    (lambda: _trainer(metrics=["acc", "recal"]), ValueError, "(?i)did you mean.*recall"),
+    (lambda: _trainer(weighted_metrics={"a": [["f1_scor"]]}), ValueError, "mean.*f1_score"),
 ]
 
 

@@ -42,6 +42,7 @@ def _catalogue() -> dict[str, type[Metric]]:
 
 
 CLASSES: dict[str, type[Metric]] = _catalogue()
+_BY_SHAPE = ("accuracy", "acc")
 SHORT = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "rmse": RootMeanSquaredError}
 
 
@@ -80,14 +81,24 @@ def get(identifier: Any, y_true_spec: Any = None, y_pred_spec: Any = None) -> Me
     )
 
 
+def check_name(name: str) -> None:
+    """Raises ValueError as `get` does of an unknown name, before any shapes are known."""
+    if name.lower() not in _BY_SHAPE:
+        _kind(name)
+
+
 def _named(name: str, y_true_spec: Any, y_pred_spec: Any) -> Metric:
-    if name.lower() in ("accuracy", "acc"):
+    if name.lower() in _BY_SHAPE:
         return _accuracy(name, y_true_spec, y_pred_spec)
+    return _made(_kind(name), name)
+
+
+def _kind(name: str) -> type[Metric]:
     table: dict[str, type[Metric]] = {**SHORT}
     for kind, cls in CLASSES.items():
         table.update({_letters(kind): cls, _letters(_default_name(cls)): cls})
     if _letters(name) in table:
-        return _made(table[_letters(name)], name)
+        return table[_letters(name)]
     known = sorted({*SHORT, *map(_default_name, CLASSES.values())})
     near = difflib.get_close_matches(_snake(name), known, n=3)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
