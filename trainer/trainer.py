@@ -62,9 +62,9 @@ class Trainer(Identity):
         accumulate: parts of a step: a step takes `accumulate` times the batch size and makes one
             update, exactly as one large batch would. (BatchNormalization's statistics are each
             part's own.)
-        jit: "auto" finds the fastest way of compiling and remembers it; False leaves all to
-            TensorFlow, "step" lets XLA compile each step, "loop" the whole loop; a dict of these by
-            function ("train", "evaluate", "predict"); or `Jit(...)`.
+        jit: "auto" finds the fastest way of compiling and remembers it; False leaves loop and
+            step to TensorFlow, "step" lets XLA compile each step, "loop" the whole loop; a dict of
+            these by function ("train", "evaluate", "predict"); or `Jit(...)`.
         strategy: a `tf.distribute.Strategy` (or `Replication`) whose replicas share each batch;
             None: the one whose scope is open, or one device. Variables are moved into it.
         gradient_norm: whether each step reports the global norm of its gradient.

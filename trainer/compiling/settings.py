@@ -13,9 +13,9 @@ class Jit:
     """How each function of a trainer is compiled, and how often it may be.
 
     Args:
-        mode: "auto" finds the fastest way and remembers it; False leaves all to TensorFlow, "step"
-            lets XLA compile each step, "loop" the whole loop. Or a dict of these by function:
-            `{"train": "loop", "evaluate": False}`; those not named are "auto".
+        mode: "auto" finds the fastest way and remembers it; False leaves loop and step to
+            TensorFlow, "step" lets XLA compile each step, "loop" the whole loop. Or a dict of
+            these by function: `{"train": "loop", "evaluate": False}`; those not named are "auto".
         programs: how many programs each function may be traced to before it is said what makes
             them differ: one for each number of rows and each other shape of the data.
         strict: raise a `RecompileError` then.
