@@ -36,17 +36,19 @@ BAND = {"mixed_bfloat16": 2e-2, "mixed_float16": 4e-3}
 
 
 def pytest_generate_tests(metafunc):
-    """Half precision: each workload in one way, all ways in turns; in all with --everything."""
-    if "precision" not in metafunc.fixturenames:
+    """Each workload in one way, all ways in turns; in all ways with --everything."""
+    choices = {"precision": list(BAND), "jit": MODES, "by_xla": MODES[1:]}
+    asked = [choice for choice in choices if choice in metafunc.fixturenames]
+    if not asked:
         return
-    ways = list(itertools.product(BAND, MODES))
+    ways = list(itertools.product(*(choices[choice] for choice in asked)))
     everything = metafunc.config.getoption("everything")
     found = [
         (name, *way)
         for number, name in enumerate(workloads.WORKLOADS)
         for way in (ways if everything else [ways[number % len(ways)]])
     ]
-    metafunc.parametrize(("name", "precision", "jit"), found)
+    metafunc.parametrize(("name", *asked), found)
 
 
 @pytest.fixture(autouse=True)
@@ -155,22 +157,18 @@ def portable_noise(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in workloads.OTHERS])
-def test_every_way_of_compiling_trains_the_same(name, portable_noise):
+def test_every_way_of_compiling_trains_the_same(name, by_xla, portable_noise):
     """Adam's first steps divide gradients by their own size, so weights whose gradient is rounding
     error may part by the learning rate: losses are compared, and nearly all weights."""
     workload, data, start = job(name)
-    histories, weights = {}, {}
-    for jit in MODES:
-        histories[jit], weights[jit] = train(workload, data, start, jit)
-    losses = [key for key in histories[False].steps if key.endswith("loss")]
+    plain, expected = train(workload, data, start, False)
+    history, weights = train(workload, data, start, by_xla)
+    losses = [key for key in plain.steps if key.endswith("loss")]
     assert losses
-    for jit in ("step", "loop"):
-        for key in losses:
-            expected = histories[False].steps[key]
-            np.testing.assert_allclose(histories[jit].steps[key], expected, rtol=2e-4, err_msg=key)
-        for a, b in zip(weights[jit], weights[False], strict=True):
-            assert np.mean(np.abs(a - b) > 1e-4) < 0.02
+    for key in losses:
+        np.testing.assert_allclose(history.steps[key], plain.steps[key], rtol=2e-4, err_msg=key)
+    for a, b in zip(weights, expected, strict=True):
+        assert np.mean(np.abs(a - b) > 1e-4) < 0.02
 
 
 def test_half_precision_trains_in_every_way(name, precision, jit, portable_noise):

@@ -8,7 +8,8 @@ import pytest
 from benchmarks.replicated import matrix
 from benchmarks.replicated.trainings import distance
 
-EVERYTHING = matrix.everything()
+# One replica is left to `benchmarks.exactness`: it adds up nothing.
+EVERYTHING = [case for case in matrix.everything() if case.where != "1"]
 ROUNDED = next(case for case in EVERYTHING if case.rounded)  # of which another distance is asked
 CASES = [*matrix.pairs(EVERYTHING), ROUNDED]
 
@@ -26,7 +27,7 @@ def test_replicas_train_as_one_device_does(case, mirrored):
 
 def test_any_two_choices_meet_in_a_case():
     assert len({case.workload for case in EVERYTHING}) == 6
-    assert {case.where for case in EVERYTHING} == {"1", "2", "4", "workers"}
+    assert {case.where for case in EVERYTHING} == {"2", "4", "workers"}
 
     def met(cases):
         return {two for c in cases for two in itertools.combinations(enumerate(c), 2)}

@@ -14,7 +14,7 @@ from trainer import LossScale, Precision, Replication, Task, Trainer, state
 WAYS = [
     ("mlp", {}),  # Adam, clipped by the norm of all gradients
     ("text", {"precision": Precision("float32", loss_scale=LossScale(2.0**10))}),  # averages
-    ("attention", {"jit": "step"}),
+    ("mlp", {"jit": "step"}),
     ("gan", {"accumulate": 2}),
 ]
 

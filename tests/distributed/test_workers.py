@@ -7,7 +7,7 @@ from benchmarks.replicated import matrix, workers
 from benchmarks.replicated.trainings import distance
 from tests.distributed.jobs import VERBS
 from tests.distributed.runs import all_verbs, dropped
-from tests.distributed.test_replicas import CASES
+from tests.distributed.test_replicas import CASES, EVERYTHING
 
 HERE = [case for case in CASES if case.where == "workers"]
 
@@ -60,7 +60,7 @@ def test_one_process_two_and_four_devices_go_on_from_each_other(trained, mirrore
     [(1, "devices that add up as TensorFlow has it without a word"), (2, "four replicas")],
 )
 def test_processes_of_two_devices_train_as_one_device_does(processes, why, tmp_path):
-    case = next(case for case in CASES if case.name == "cnn-2-graph-2-None-float32")
+    case = next(case for case in EVERYTHING if case.name == "cnn-2-graph-2-None-float32")
     matrix.name_cases([case], tmp_path)
     workers.run("benchmarks.replicated.matrix:train_named", tmp_path, workers=processes, devices=2)
     want, _ = matrix.alone(case)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import layers as L
+from layers.probes import two_replica_strategy
 
 
 @pytest.mark.parametrize("jit", [False, True])
@@ -63,7 +64,7 @@ def test_synchronized_replicas_are_one_batch(split):
     alone = L.BatchNormalization()
     alone(x)
     y, dx, dgamma, dbeta = run(alone, tf.stack([x, direction]))
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replica_strategy()
     with strategy.scope():
         layer = L.BatchNormalization(synchronized=True)
         layer(x)
@@ -80,7 +81,7 @@ def test_synchronized_replicas_are_one_batch(split):
 
 def test_replicas_keep_their_own_statistics_unless_synchronized():
     x = np.float32([[0.0, 1.0], [2.0, 5.0]])
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replica_strategy()
     with strategy.scope():
         layer = L.BatchNormalization()
         layer(x)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import layers as L
+from layers.probes import two_replica_strategy
 
 X = np.random.default_rng(0).normal(size=[6, 4, 3]).astype(np.float32)
 
@@ -42,7 +43,7 @@ def test_the_gradient_passes_straight_through():
 
 
 def test_replicas_move_the_codes_as_one():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replica_strategy()
     alone = L.VectorQuantizer(5)
     alone(X)
     with strategy.scope():

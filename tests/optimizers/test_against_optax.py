@@ -27,6 +27,11 @@ def by_shape(update):
 class Measured(optimizers.Sophia):
     """Sophia with the squared gradient for the Hessian, taken after each update as in Optax."""
 
+    def build(self, variables):
+        """Begins with an estimate of zero, as Optax does."""
+        super().build(variables)
+        self.update_hessian([tf.zeros_like(v) for v in variables], variables)
+
     def apply(self, grads, variables):
         """The update, then the estimate."""
         super().apply(grads, variables)

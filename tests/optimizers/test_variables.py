@@ -19,7 +19,9 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 import optimizers
 
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+strategy = tf.distribute.MirroredStrategy(
+    ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+)
 cases = {
     "adam": lambda: optimizers.Adam(0.1, weight_decay=0.1, use_ema=True),
     "nadam": lambda: optimizers.Nadam(0.1, global_clipnorm=1.0),

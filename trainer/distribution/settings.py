@@ -69,7 +69,8 @@ def _plain(value: Any, path: str, seen: set[int], counts: bool) -> Iterator[tupl
 def _numbers(attributes: Mapping[str, Any], path: str) -> Iterator[tuple[str, float]]:
     for key, value in attributes.items():
         if isinstance(value, tf.Variable) and value.shape.rank == 0 and value.dtype.is_floating:
-            yield f"{path}/{key}" if path else key, float(value.numpy())
+            name = key.lstrip("_")
+            yield f"{path}/{name}" if path else name, float(value.numpy())
 
 
 def _of_keras(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -101,8 +101,9 @@ def same():
     return check
 
 
-@pytest.mark.parametrize("jit", [False, "step", "loop"])
-@pytest.mark.parametrize("at", [4, 7, 16])
+@pytest.mark.parametrize(
+    ("at", "jit"), [(4, False), (7, False), (16, False), (7, "step"), (4, "loop"), (16, "loop")]
+)
 def test_resumed_equals_uninterrupted(make, arrays, crash, same, jit, at):
     """Amid an epoch, at its end, and late; validation, early stopping and history included."""
     options = {**OPTIONS, "validation_data": arrays}
