@@ -265,26 +265,30 @@ def show(out: Any, measured: dict[str, Any]) -> None:
 
 
 def draw(measured: dict[str, Any], path: pathlib.Path) -> None:
-    """Loss against steps (above) and seconds (below), the best few in colour."""
+    """Loss against steps (above) and seconds (below), the best few in colour, each in its own."""
     pyplot = plot.load_pyplot()
     curves = measured["curves"]
+    best = {p: sorted(found, key=lambda n: found[n]["end"])[:CURVES] for p, found in curves.items()}
+    shown = sorted({name for names in best.values() for name in names})
+    strong = [pyplot.get_cmap("tab10")(i) for i in range(10) if i != 7]  # grey is for the others
+    colors = dict(zip(shown, ["black", *strong, *pyplot.get_cmap("Set2").colors], strict=False))
     figure, axes = pyplot.subplots(
         2, len(curves), figsize=(5 * len(curves), 7), squeeze=False, layout="constrained"
     )
     for column, (problem, found) in enumerate(curves.items()):
-        order = sorted(found, key=lambda name: found[name]["end"])
+        order = sorted(found, key=lambda name: -found[name]["end"])
         for row, axis in enumerate(axes[:, column]):
-            for place, name in reversed(list(enumerate(order))):
+            for name in order:
                 curve = found[name]
                 steps = np.asarray(curve["steps"]) + 1.0
                 x = steps * curve["seconds"] / steps[-1] if row else steps
-                best = place < CURVES
+                named = name in best[problem]
                 axis.plot(
                     x,
                     curve["loss"],
-                    color=f"C{place}" if best else plot.OTHERS,
-                    label=name if best else None,
-                    linewidth=1.6 if best else 0.8,
+                    color=colors[name] if named else plot.OTHERS,
+                    label=name if named else None,
+                    linewidth=1.6 if named else 0.8,
                 )
             axis.set_yscale("log")
             axis.set_xlabel("seconds" if row else "updates", fontsize=9)
