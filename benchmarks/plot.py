@@ -204,12 +204,15 @@ def load_pyplot() -> Any:
 
 
 def foot(figure: Any, measured: Mapping[str, Any], names: Sequence[str]) -> None:
-    """The machine, the version and the day, in small print."""
+    """The machines, the version and the days, in small print."""
     found = [results.circumstances(measured, name) for name in names]
-    machine, versions = found[-1]["machine"], found[-1]["versions"] or {}
+    machines = dict.fromkeys(
+        f"{each['machine']['processor']}, {each['machine']['cores']} cores" for each in found
+    )
+    versions = found[-1]["versions"] or {}
     days = sorted({each["machine"]["date"][:10] for each in found})
     figure.supxlabel(
-        f"{machine['processor']}, {machine['cores']} cores; TensorFlow "
+        f"{' and '.join(machines)}; TensorFlow "
         f"{versions.get('tensorflow', '?')}; {' to '.join(days[:1] + days[1:][-1:])}. Median of "
         "interleaved rounds; lines: slowest and fastest round.",
         fontsize=8,

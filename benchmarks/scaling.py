@@ -185,14 +185,15 @@ def panel(axis: Any, measured: Mapping[str, Any], name: str) -> None:
 
 def to_markdown(measured: Mapping[str, Any]) -> str:
     """A table of each series."""
-    parts, firsts = [], []
+    parts, firsts = [], {}
     for name, series in SERIES.items():
         head, rows = cells(measured, name)
         if rows:
             title = f"**{series.title[0].upper()}{series.title[1:]}**, {series.quantity}:"
             parts += [title, tables.markdown(head, rows), *behind(measured, name)]
-            firsts.append(point(name, int(rows[0][0].replace(",", ""))))
-    return "\n\n".join([standing.circumstances(measured, firsts), *parts])
+            kind = " (memory)" if "memory" in series.quantity else ""
+            firsts[point(name, int(rows[0][0].replace(",", "")))] = f"*{series.title}{kind}*"
+    return "\n\n".join([standing.circumstances(measured, firsts, firsts), *parts])
 
 
 def behind(measured: Mapping[str, Any], name: str) -> list[str]:
