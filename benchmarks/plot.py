@@ -212,7 +212,7 @@ def foot(figure: Any, measured: Mapping[str, Any], names: Sequence[str]) -> None
     versions = found[-1]["versions"] or {}
     days = sorted({each["machine"]["date"][:10] for each in found})
     figure.supxlabel(
-        f"{' and '.join(machines)}; TensorFlow "
+        f"{' and '.join(machines)};{chr(10) if len(machines) > 1 else ' '}TensorFlow "
         f"{versions.get('tensorflow', '?')}; {' to '.join(days[:1] + days[1:][-1:])}. Median of "
         "interleaved rounds; lines: slowest and fastest round.",
         fontsize=8,
