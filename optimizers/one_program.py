@@ -14,6 +14,8 @@ ANY = float("inf")
 """For rules that treat each number by itself."""
 NORMS = 100_000
 """For rules with sums over a variable: XLA on a CPU sums on one thread, TensorFlow on all."""
+MOST = 100
+"""Variables of one program: what starting it takes grows faster than their number."""
 
 
 class Moves(Protocol):
@@ -40,7 +42,8 @@ def move(
 ) -> None:
     """Move variables: each by a sparse update or a kernel where there is one, the rest by the rule.
 
-    With `fused`, those up to the size of `compiles_up_to` make one program for each device.
+    With `fused`, those up to the size of `compiles_up_to` make one program for each device, or
+    several of up to `MOST` variables.
 
     Args:
         optimizer: Whose rule it is.
@@ -57,8 +60,10 @@ def move(
         else:
             optimizer.update(item, scalars[item.dtype])
     for device, small in programs.items():
-        with tf.device(device):
-            in_one_program(functools.partial(_written, optimizer, small, scalars))
+        for first in range(0, len(small), MOST):
+            part = small[first : first + MOST]
+            with tf.device(device):
+                in_one_program(functools.partial(_written, optimizer, part, scalars))
 
 
 def in_one_program(update: Callable[[], None]) -> None:

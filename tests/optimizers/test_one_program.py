@@ -128,3 +128,16 @@ def test_each_device_has_a_program_of_its_own(name):
 def test_autograph_can_read_it():
     """It reads what it calls in a loop of one's own, and prints a warning where it cannot."""
     tf.autograph.to_graph(one_program.move)
+
+
+def test_many_variables_make_several_programs():
+    weights = [tf.Variable(0.0) for _ in range(one_program.MOST + 1)]
+    optimizer = optimizers.Lion()
+    optimizer.build(weights)
+    graph = (
+        tf.function(lambda: optimizer.apply([tf.ones([])] * len(weights), weights))
+        .get_concrete_function()
+        .graph
+    )
+    programs = [f for f in graph.as_graph_def().library.function if f.attr["_XlaMustCompile"].b]
+    assert len(programs) == 2
