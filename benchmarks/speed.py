@@ -4,6 +4,8 @@ Every contender trains the same model from the same weights on the same batches,
 its own; timed rounds take turns (A B C, B C A, ...) while all others sleep. Prints a table per
 workload and puts it into speed.json beside those that the file has, so that workloads can be
 measured apart; speed.png draws all of them. A run that was cut short goes on with --keep_hours.
+Processes of the same loop differ by more than the rounds of one: with --together all contenders
+share a process, which is kept beside the record of the workload.
 
     python -m benchmarks.speed --workloads=mnist,gpt --rounds=5 --out=benchmarks/results
 """
@@ -14,7 +16,7 @@ import datetime
 import functools
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags, logging
@@ -55,6 +57,11 @@ def define_flags() -> None:
         "Workloads that the file has measured within so many hours are not measured again.",
         lower_bound=0.0,
     )
+    flags.DEFINE_boolean(
+        "together",
+        False,
+        "All contenders in one process; kept beside what was measured with a process each.",
+    )
     flags.register_validator("workloads", cli.check_workloads)
     flags.register_validator("contenders", cli.check_contenders)
 
@@ -75,8 +82,10 @@ def main(argv: Sequence[str]) -> int:
             steps=given.steps,
             data_dir=given.data_dir,
             seed=given.seed,
+            together=given.together,
         )
-        results.update(path, {name: record}, order=list(workloads.WORKLOADS))
+        kept = beside(path, name, record) if given.together else record
+        results.update(path, {name: kept}, order=list(workloads.WORKLOADS))
         tables.show_workload(out, name, record)
     tables.show_machine(out, machine.about())
     draw(path)
@@ -100,6 +109,7 @@ def measure(
     steps: int | None = None,
     data_dir: str | None = None,
     seed: int = 0,
+    together: bool = False,
 ) -> dict[str, Any]:
     """Measures a workload.
 
@@ -110,6 +120,7 @@ def measure(
         steps: of a round, about; None: the workload's own, which stand for a long run.
         data_dir: where data is looked for.
         seed: of the initial weights.
+        together: whether all share a process.
 
     Returns:
         The record of `harness.measure`, with `machine`, `versions`, `threads`, the `seconds`
@@ -128,6 +139,7 @@ def measure(
         data_dir=data_dir,
         seed=seed,
         long=steps is None,
+        together=together,
         say=functools.partial(logging.info, "%s: %s", name),
     )
     for entry in record.get("contenders", {}).values():
@@ -135,6 +147,19 @@ def measure(
         entry.pop("versions", None)
     others = max(others, machine.at_work(1.0))
     return {**record, **facts, "others": others, "seconds": time.monotonic() - begun}
+
+
+def beside(path: pathlib.Path, name: str, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The file's record of a workload, with what was measured in one process beside it.
+
+    Raises:
+        ValueError: the file has no such record.
+    """
+    known = results.load(path)["workloads"] if path.exists() else {}
+    if "contenders" not in known.get(name, {}):
+        raise ValueError(f"{path} has no record of {name} yet; measure it without --together first")
+    parts = ("contenders", "machine", "versions", "others", "seconds")
+    return {**known[name], "together": {part: shared[part] for part in parts}}
 
 
 def draw(path: pathlib.Path) -> None:

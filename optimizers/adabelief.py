@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from optimizers.adam import powers
+from optimizers.adam import corrected, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
 from optimizers.one_program import ANY
@@ -34,8 +34,8 @@ def adabelief_step(
     """
     m = m + (gradient - m) * (1.0 - beta_1)
     s = beta_2 * s + (1.0 - beta_2) * tf.square(gradient - m) + epsilon
-    root = tf.sqrt(s / (1.0 - beta_2_power)) + epsilon
-    return learning_rate * (m / (1.0 - beta_1_power)) / root, m, s
+    m_hat, root = corrected(m, s, beta_1_power, beta_2_power, epsilon)
+    return learning_rate * m_hat / root, m, s
 
 
 class AdaBelief(Optimizer):

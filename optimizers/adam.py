@@ -45,6 +45,13 @@ def moments(
     return m, v + (tf.square(gradient) - v) * (1.0 - beta_2)
 
 
+def corrected(
+    m: tf.Tensor, v: tf.Tensor, beta_1_power: tf.Tensor, beta_2_power: tf.Tensor, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """(`m_hat`, `sqrt(v_hat) + eps`): unbiased at the start, as in algorithm 1."""
+    return m / (1.0 - beta_1_power), tf.sqrt(v / (1.0 - beta_2_power)) + epsilon
+
+
 def adam_rate(
     learning_rate: tf.Tensor, beta_1_power: tf.Tensor, beta_2_power: tf.Tensor
 ) -> tf.Tensor:

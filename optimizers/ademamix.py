@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from optimizers.adam import moments, powers
+from optimizers.adam import corrected, moments, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_count, check_epsilon, check_mean
 from optimizers.one_program import ANY
@@ -46,9 +46,8 @@ def ademamix_step(
     """
     m, v = moments(gradient, m, v, beta_1, beta_2)
     n = n + (gradient - n) * (1.0 - scalars["beta_3"])
-    root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + epsilon
-    mixed = m / (1.0 - scalars["beta_1_power"]) + scalars["alpha"] * n
-    return learning_rate * mixed / root, m, n, v
+    m_hat, root = corrected(m, v, scalars["beta_1_power"], scalars["beta_2_power"], epsilon)
+    return learning_rate * (m_hat + scalars["alpha"] * n) / root, m, n, v
 
 
 def slow_memory(

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from optimizers.adam import moments, powers
+from optimizers.adam import corrected, moments, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
 from optimizers.one_program import ANY
@@ -57,8 +57,7 @@ def radam_step(
         epsilon: Added to the corrected root.
     """
     m, v = moments(gradient, m, v, beta_1, beta_2)
-    m_hat = m / (1.0 - scalars["beta_1_power"])
-    root = tf.sqrt(v / (1.0 - scalars["beta_2_power"])) + epsilon
+    m_hat, root = corrected(m, v, scalars["beta_1_power"], scalars["beta_2_power"], epsilon)
     direction = tf.where(scalars["sure"], scalars["factor"] * m_hat / root, m_hat)
     return learning_rate * direction, m, v
 

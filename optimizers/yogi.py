@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from optimizers.adam import powers
+from optimizers.adam import corrected, powers
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_least, check_mean
 from optimizers.one_program import ANY
@@ -36,8 +36,8 @@ def yogi_step(
     m = m + (gradient - m) * (1.0 - beta_1)
     square = tf.square(gradient)
     v = v - (1.0 - beta_2) * tf.sign(v - square) * square
-    root = tf.sqrt(v / (1.0 - beta_2_power)) + epsilon
-    return learning_rate * (m / (1.0 - beta_1_power)) / root, m, v
+    m_hat, root = corrected(m, v, beta_1_power, beta_2_power, epsilon)
+    return learning_rate * m_hat / root, m, v
 
 
 class Yogi(Optimizer):

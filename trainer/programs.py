@@ -82,7 +82,6 @@ class Programs:
         )
         self._task = task
         self._jit = jit
-        self._seed, self._gradient_norm = seed, gradient_norm
         self.replicas = replicas
         self._loops: dict[Any, Loop] = {}
         self._readouts: dict[tuple[Instrument, ...], Readout] = {}
@@ -149,9 +148,9 @@ class Programs:
         new = Programs(
             self._task,
             jit=jit or self._jit,
-            seed=self._seed,
+            seed=self.steps.seed,
             accumulate=self.steps.parts,
-            gradient_norm=self._gradient_norm,
+            gradient_norm=self.steps.gradient_norm,
             replicas=self.replicas,
             precision=self.computing.precision,
         )

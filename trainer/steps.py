@@ -36,6 +36,8 @@ class Steps:
         warn: told what should be known once.
 
     Attributes:
+        seed: of the random layers.
+        gradient_norm: whether a training step reports it.
         parts: of a training step: more than `accumulate` where a batch did not fit into memory.
         rows: verb -> the most rows of a batch seen.
     """
@@ -52,11 +54,11 @@ class Steps:
         gradient_norm: bool,
         warn: Callable[[str], None],
     ) -> None:
+        self.seed, self.gradient_norm = seed, gradient_norm
         self.parts = accumulate
         self.rows: dict[str, int] = {}
         self._task, self._computing, self._replicas = task, computing, replicas
-        self._stop, self._seed, self._warn = stop, seed, warn
-        self._gradient_norm = gradient_norm
+        self._stop, self._warn = stop, warn
 
     def own(self, verb: str) -> Callable[[int, int], list[tuple[int, int]]]:
         """`own(rows, full)`: what this worker's replicas will take of so many rows, as `of` does.
@@ -89,7 +91,7 @@ class Steps:
         parts = self.parts if verb == "train" else 1
         if verb == "train":
             self._computing.build()
-        seed = self._seed if verb == "train" else fold(self._seed, _EVALUATE)
+        seed = self.seed if verb == "train" else fold(self.seed, _EVALUATE)
         running = threading.local()  # each replica is traced by a thread of its own
 
         def one(batch: Any, number: tf.Tensor, replica: Replica) -> StepOutput:
@@ -99,7 +101,7 @@ class Steps:
             ctx = context(
                 running.seeds,
                 parts=parts,
-                gradient_norm=self._gradient_norm,
+                gradient_norm=self.gradient_norm,
                 label=lambda optimizer: arguments.label(task, optimizer),
                 readout=readout,
                 scaler=self._computing.scalers.of,

@@ -97,6 +97,12 @@ def test_speed_is_measured_in_pieces(tmp_path, monkeypatch):
         assert kept["workloads"][name] == record
     assert list(kept["workloads"]) == ["digits", "gpt"]
     assert 0 <= speed.age(path, "gpt") < 0.01
+    shared = speed.measure("gpt", ["ours"], rounds=2, steps=3, together=True)
+    both = speed.beside(path, "gpt", shared)
+    assert both.pop("together")["contenders"] == shared["contenders"]
+    assert both == kept["workloads"]["gpt"]
+    with pytest.raises(ValueError, match="no record of mnist yet"):
+        speed.beside(path, "mnist", shared)
     speed.draw(path)
     assert path.with_suffix(".png").stat().st_size > 1000
 

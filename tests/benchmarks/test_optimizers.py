@@ -30,10 +30,11 @@ def test_ours_and_keras_in_turns(tmp_path):
 def test_pieces_make_one_table():
     """What was measured before stays, unless it was measured anew or elsewhere."""
 
+    also = {"of_limit": 2.0, "ours_first_s": 0.5, "keras_first_s": 0.3}
+
     def piece(*rows, processor="p", date="today"):
         rows = [
-            {"optimizer": o, "variables": v, "mode": m, "ours_ms": t, "of_limit": 2.0}
-            for o, v, m, t in rows
+            {"optimizer": o, "variables": v, "mode": m, "ours_ms": t, **also} for o, v, m, t in rows
         ]
         return {
             "machine": {
@@ -58,7 +59,7 @@ def test_pieces_make_one_table():
     assert both["machine"]["date"] == "today"
     page = bench.to_markdown(both)
     assert "| | 10 graph | 10 XLA | 100 graph |" in page
-    assert "| Lion | 3.0 / - / 2.0 | 1.0 / - / 2.0 | |" in page
+    assert "| Lion | 3.0 / - / 2.0 / 0.5 (0.3) | 1.0 / - / 2.0 / 0.5 (0.3) | |" in page
     elsewhere = bench.joined({**old, "machine": {**old["machine"], "cores": 4}}, new, order)
     assert [row["ours_ms"] for row in elsewhere["rows"]] == [4.0, 3.0]
 

@@ -64,6 +64,21 @@ def test_the_reason_stands_where_it_is_known(monkeypatch):
     assert "layers' own" not in standing.whole(measured(ours=[1], fit=[2]))
 
 
+@pytest.mark.parametrize(
+    ("shared", "said"),
+    [
+        ([1, 2, 3], "Keras fit. With both in one process it is 1.00 x (0.67 .. 2.00), on P."),
+        # Behind there too: that is no reason.
+        ([3, 3, 3], f"{standing.UNKNOWN} With both in one process it is 0.67 x (0.67 .. 0.67)"),
+    ],
+)
+def test_what_one_process_makes_of_it(shared, said):
+    given = measured(ours=[3, 3, 3], fit=[2, 2, 2])
+    beside = {"ours": {"rounds": shared}, "fit": {"rounds": [2, 2, 2]}}
+    given["workloads"]["w"]["together"] = {"contenders": beside, "machine": MACHINE}
+    assert said in standing.whole(given)
+
+
 def test_a_workload_that_ours_could_not_do_is_not_passed_over():
     given = measured(ours=[1], fit=[2])
     given["workloads"]["w"]["contenders"]["ours"] = {"skipped": "its process ended\nlong"}
