@@ -55,9 +55,12 @@ def schedule_free_step(
     change = (learning_rate * root) * gradient / (tf.sqrt(v) + epsilon * root)
     if weight_decay is not None:
         change += (learning_rate * weight_decay) * weight
-    # (1 - b1) z + b1 x of the new z and x, x written as y and z: two passes fewer.
-    y = weight + share * (z - weight) - (1.0 - beta_1 + beta_1 * share) * change
-    return y, z - change, v
+    new = z - change
+    # (1 - b1) z + b1 x of the new z and x, x written as y and z: two passes fewer. From the new z
+    # rather than from the change, which XLA would compute once for y and once more for z.
+    kept = 1.0 - share
+    y = kept * weight - (kept * (1.0 - beta_1)) * z + (1.0 - kept * beta_1) * new
+    return y, new, v
 
 
 class ScheduleFreeAdamW(Optimizer):
