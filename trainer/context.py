@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer import gradients, state, update
+from trainer import gradients, learning_rates, state, update
 from trainer.distribution.replica import ALONE, Replica
 from trainer.instruments.readout import Readout
 from trainer.precision.loss_scale import Scaler
@@ -88,9 +88,7 @@ class StepContext:
         """
         label = self._label(optimizer)
         prefix = f"{label}/" if label else ""
-        rate = getattr(optimizer, "learning_rate", None)
-        if rate is not None and not callable(rate):
-            self.scalars[f"{prefix}learning_rate"] = tf.cast(tf.convert_to_tensor(rate), tf.float32)
+        self._report_rates(label, optimizer)
         scaler = self._scaler(optimizer)
         scale = None if scaler is None else scaler.scale.read_value()
 
@@ -128,6 +126,14 @@ class StepContext:
             self._readout.after(label, result.variables, result.gradients, before)
         loss = self._replica.share(result.loss)
         return (loss, result.extras) if result.has_extras else loss
+
+    def _report_rates(self, label: str, optimizer: Any) -> None:
+        """The rate of this update, of each group where there are several, for the history."""
+        for path, single in learning_rates.rated(label, optimizer):
+            rate = getattr(single, learning_rates.NAME, None)
+            if rate is not None and not callable(rate):
+                name = f"{path}/{learning_rates.NAME}" if path else learning_rates.NAME
+                self.scalars[name] = tf.cast(tf.convert_to_tensor(rate), tf.float32)
 
     def as_one(self, terms: Sequence[Sums]) -> Sums:
         """The sum of the means of several terms, over the whole batch, as `Sums` to report."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from trainer.callbacks.base import Callback, Control, Report, Run
 from trainer.callbacks.triggers import Every, Trigger
+from trainer.learning_rates import is_rate
 
 
 class LearningRateMonitor(Callback):
@@ -22,8 +23,9 @@ class LearningRateMonitor(Callback):
         when: the trigger; the end of every epoch when not given.
 
     Attributes:
-        changes: name ("learning_rate", "g_optimizer/learning_rate") -> list of (step, rate), the
-            first step and those whose rate is another than that of the step before.
+        changes: name -> list of (step, rate), the first step and those whose rate is another than
+            that of the step before. A name is "learning_rate", of one of several optimizers
+            "g_optimizer/learning_rate", of a group of `optimizers.Groups` "kernel$/learning_rate".
     """
 
     def __init__(self, verbose: int = 0, *, when: Trigger | None = None) -> None:
@@ -62,7 +64,7 @@ class LearningRateMonitor(Callback):
         """Names whose rate has changed."""
         numbers, fresh = report.steps["step"], []
         for name in report.steps:
-            if name.rpartition("/")[2] != "learning_rate" or not len(numbers):
+            if not is_rate(name) or not len(numbers):
                 continue
             rates, found = report.steps[name], self.changes.setdefault(name, [])
             before = np.concatenate([[found[-1][1] if found else np.nan], rates[:-1]])

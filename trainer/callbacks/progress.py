@@ -15,8 +15,8 @@ from rich.text import Text
 
 from trainer.callbacks.base import Callback, Control, Report, Run
 from trainer.callbacks.triggers import Every, Trigger, Validated
+from trainer.learning_rates import is_rate
 
-HIDDEN = ("learning_rate",)  # in the logs, but not worth a column
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 ASCII_SPINNER = "|/-\\"
 
@@ -272,7 +272,7 @@ def _values(logs: Mapping[str, float]) -> list[Text]:
     return [
         Text.assemble((name, "dim"), " ", (format_value(value), "bold"))
         for name, value in logs.items()
-        if name not in HIDDEN
+        if not is_rate(name)  # in the logs, but not worth a column
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from trainer.callbacks.base import Run
+from trainer.learning_rates import rated
 
 
 def chosen(run: Run, optimizer: str | None, who: str) -> list[str]:
@@ -48,21 +49,8 @@ def _single(run: Run) -> dict[str, Any]:
     return {
         path: single
         for name, optimizer in run.optimizers.items()
-        for path, single in _within(name, optimizer)
+        for path, single in rated(name, optimizer)
     }
-
-
-def _within(path: str, optimizer: Any) -> Iterator[tuple[str, Any]]:
-    """The optimizers that a `Groups`, also one within wrappers, is made of; else itself."""
-    around = optimizer
-    while hasattr(getattr(around, "optimizer", None), "apply"):
-        around = around.optimizer
-    groups = getattr(around, "optimizers", None)
-    if not isinstance(groups, Mapping):
-        yield path, optimizer
-        return
-    for pattern, group in groups.items():
-        yield from _within(f"{path}/{pattern}", group)
 
 
 def _check(optimizer: Any, path: str, who: str) -> None:

@@ -17,6 +17,7 @@ from trainer.checkpoint.manifest import Manifest
 from trainer.checkpoint.place import Place
 from trainer.checkpoint.proof import tree_difference
 from trainer.checkpoint.reading import Checkpoints
+from trainer.learning_rates import is_rate
 
 _PIPE_WIDTH = 120  # columns, where no terminal says how wide it is
 _METRICS = 4  # values logged that a list has room for
@@ -31,7 +32,7 @@ def show_list(checkpoints: Checkpoints) -> None:
         except CheckpointError:
             rows.append((name, None))
     logged = list(dict.fromkeys(k for _, m in rows if m is not None for k in m.metrics))
-    shown = sorted(logged, key=lambda k: k == "learning_rate")[:_METRICS]
+    shown = sorted(logged, key=is_rate)[:_METRICS]
     made = _table("name", "step", "when (UTC)", "MB", *shown, "")
     for name, manifest in rows:
         if manifest is None:

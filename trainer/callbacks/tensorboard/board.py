@@ -17,6 +17,7 @@ from trainer.callbacks.tensorboard.writer import Events, Job, Scalars, Writer, f
 from trainer.callbacks.triggers import Every, Trigger, Validated
 from trainer.instruments import Histograms, Instrument, Norms
 from trainer.instruments.histograms import edges
+from trainer.learning_rates import is_rate
 from trainer.metrics import PRCurve
 
 TRAIN, VALIDATION = "train", "validation"  # folders below that of the run
@@ -267,7 +268,7 @@ def _numbers(run: Run) -> list[str]:
     return [
         name
         for name in run.names
-        if (f"val_{name}" in run.names if run.validates else not name.endswith("learning_rate"))
+        if (f"val_{name}" in run.names if run.validates else not is_rate(name))
     ]
 
 
@@ -279,8 +280,9 @@ def _once(report: Report, ended: bool) -> list[tuple[str, Mapping[str, float]]]:
         found.append((VALIDATION, values))
     if not ended and report.epoch_end:
         found.append((VALIDATION, {f"epoch/{k}": v for k, v in values.items()}))
-        means = {k: v for k, v in report.logs.items() if k not in report.validation}
-        means.pop("learning_rate", None)
+        means = {
+            k: v for k, v in report.logs.items() if k not in report.validation and not is_rate(k)
+        }
         found.append((TRAIN, {f"epoch/{k}": v for k, v in means.items()}))
     return found
 
