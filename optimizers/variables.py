@@ -37,7 +37,8 @@ def local(variable: tf.Variable) -> tf.Variable:
 
     Every replica then updates its own copy with the same (already reduced) gradients, which needs
     no merge of the replicas and so works inside loops and XLA. Outside a replica a distributed
-    variable stays whole: assigning to it updates all copies.
+    variable stays whole: assigning to it updates all copies. Replicas that are traced as one (of a
+    `TPUStrategy`) reach their copies by the variable itself.
     """
     if not hasattr(variable, "values") or tf.distribute.in_cross_replica_context():
         return variable
@@ -46,15 +47,11 @@ def local(variable: tf.Variable) -> tf.Variable:
     if len(copies) == 1:
         return copies[0]
     replica = running_replica()
-    if replica is None:
-        raise ValueError(
-            f"{strategy} does not tell which replica runs: apply gradients outside `strategy.run`."
-        )
-    return copies[replica % len(copies)]
+    return variable if replica is None else copies[replica % len(copies)]
 
 
 def running_replica() -> int | None:
-    """The number of the running replica; None outside of replicas, or where none is told."""
+    """The number of the running replica; None outside of replicas, or where it is a tensor."""
     context = tf.distribute.get_replica_context()
     found = context and tf.get_static_value(context.replica_id_in_sync_group)
     return None if found is None else int(found)

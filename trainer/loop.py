@@ -97,10 +97,12 @@ class Loop:
         self._counter = counter
         self._stop = stop
         self._step, self._fetch, self._rows = step, fetch, rows
+
+        def one_step(args: Any, i: tf.Tensor, number: tf.Tensor) -> StepOutput:
+            return step(fetch(args, i, rows), number)
+
         self._one = tf.function(
-            lambda args, i, number: step(fetch(args, i, rows), number),
-            jit_compile=True if mode == "step" else None,
-            autograph=False,
+            one_step, jit_compile=True if mode == "step" else None, autograph=False
         )
         self._run = tf.function(
             self._loop, jit_compile=True if mode == "loop" else None, autograph=False

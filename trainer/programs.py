@@ -302,6 +302,8 @@ class Programs:
         self, verb: str, fetch: Callable[..., Any], segment: Segment, steps: int | None
     ) -> Choice:
         asked = self._jit.mode(verb)
+        if asked == "auto" and self.replicas.as_one:
+            return Choice("graph", "a TPU compiles what its replicas do by itself")
         if asked == "auto" and self.replicas.count > 1:
             return Choice("graph", "several replicas add their gradients outside of XLA")
         mode = "graph" if asked == "auto" else asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -122,9 +123,10 @@ class Steps:
         def draw() -> tf.Tensor:
             return running.seeds.for_layers()
 
-        step = self._replicas.spread_step(
-            one, self._stop, parts, full=lambda: self.rows.get(verb, 0)
-        )
+        def full() -> float:
+            return self.rows.get(verb, 0) if verb == "train" else math.inf
+
+        step = self._replicas.spread_step(one, self._stop, parts, full)
 
         def run(batch: Any, number: tf.Tensor) -> StepOutput:
             with self._computing.in_force(), handed(state.modules(task), draw):

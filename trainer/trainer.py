@@ -132,7 +132,7 @@ class Trainer(Identity):
         self._position = Position()
         self.programs = Programs(
             self.task,
-            jit=Jit.of(jit, self._replicas.count),
+            jit=Jit.of(jit, self._replicas.count, self._replicas.as_one),
             seed=self.seed,
             accumulate=self.accumulate,
             gradient_norm=bool(gradient_norm),
@@ -385,7 +385,7 @@ class Trainer(Identity):
         """
         trial = copy.copy(self)
         trial._position = dataclasses.replace(self._position)
-        given = None if jit is None else Jit.of(jit, self._replicas.count)
+        given = None if jit is None else Jit.of(jit, self._replicas.count, self._replicas.as_one)
         trial.programs = self.programs.anew(given)
         kept = self._session.settings if self._session and folder is not None else None
         trial._session = trial._open_session(kept and dataclasses.replace(kept, directory=folder))

@@ -165,12 +165,21 @@ SCALED = Precision("float32", loss_scale=LossScale(2.0**10))
     [(info_nce, 1, None), (nt_xent, 1, SCALED), (info_nce, 2, SCALED)],
 )
 def test_candidates_of_all_replicas_are_compared_with(loss, parts, precision, mirrored):
+    compare_with_one_device(loss, parts, precision, mirrored(2))
+
+
+def test_candidates_of_replicas_that_are_traced_as_one(mirrored, as_one):
+    compare_with_one_device(info_nce, 2, SCALED, mirrored(2))
+
+
+def compare_with_one_device(loss, parts, precision, strategy):
+    """Trains on both."""
     rng = np.random.default_rng(5)
     data = {key: rng.normal(size=(21, 4)).astype("float32") for key in ("one", "other")}
     found = []
-    for strategy in (None, mirrored(2)):
+    for where in (None, strategy):
         trainer = Trainer(
-            Contrast(loss), strategy=strategy, accumulate=parts, jit=False, precision=precision
+            Contrast(loss), strategy=where, accumulate=parts, jit=False, precision=precision
         )
         trainer.fit(data, batch_size=8 // parts, steps=20, verbose=0)
         found.append(weights(trainer))

@@ -17,6 +17,10 @@ def test_replicas_and_parts_drop_what_one_device_drops(mirrored):
     assert distance(dropped(seeds="replica"), want) > 1e-3
 
 
+def test_replicas_that_are_traced_as_one_drop_the_same(mirrored, as_one):
+    assert distance(dropped(mirrored(2), 2), dropped()) < 1e-6
+
+
 @pytest.mark.parametrize("shape", [[4, 3000], [4, 30, 100]])
 def test_bits_depend_on_the_seed_and_the_place_alone(shape):
     seed = tf.constant([[5, 1], [6, 1], [5, 2], [5, 1]])

@@ -44,9 +44,24 @@ class Jit:
         self.strict = bool(strict)
 
     @classmethod
-    def of(cls, given: Any, replicas: int = 1) -> Jit:
-        """What a trainer was given: settings, or a mode."""
+    def of(cls, given: Any, replicas: int = 1, as_one: bool = False) -> Jit:
+        """What a trainer was given: settings, or a mode.
+
+        Args:
+            given: `Jit`, or what it takes.
+            replicas: how many train together.
+            as_one: whether their device compiles them as one program anyway.
+
+        Raises:
+            ValueError: such replicas cannot be compiled as asked.
+        """
         made = given if isinstance(given, Jit) else cls(given)
+        asked = sorted({"loop", "step"} & set(made._modes.values()))
+        if as_one and asked:
+            raise ValueError(
+                f"jit={asked[0]!r} with a TPUStrategy: XLA compiles what its replicas do in any "
+                "case. Leave jit='auto', or use jit=False."
+            )
         if replicas > 1 and "loop" in made._modes.values():
             raise ValueError(
                 f"jit='loop' with {replicas} replicas: they exchange gradients in every step, "

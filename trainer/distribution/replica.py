@@ -18,7 +18,7 @@ class Replica:
 
     Args:
         count: how many replicas there are.
-        index: which one this is, from 0.
+        index: which one this is, from 0; a scalar tensor where all are traced as one.
         split: how the batch is shared out.
         travel: the dtype in which gradients are sent; None: as they are.
     """
@@ -26,7 +26,7 @@ class Replica:
     def __init__(
         self,
         count: int = 1,
-        index: int = 0,
+        index: int | tf.Tensor = 0,
         split: Split | None = None,
         travel: tf.DType | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class Replica:
 
     def cut(self, rows: int, parts: int) -> tuple[int, int, int]:
         """How so many rows are taken in parts: (rows of a part, such parts, rows that are left)."""
-        own = [sizes[self.index] for sizes in self._parts]
+        own = [self._own(sizes) for sizes in self._parts]
         if len(own) > 1 and rows == sum(own):
             whole = self._parts.count(self._parts[0])
             return own[0], whole, sum(own[whole:])
@@ -59,9 +59,9 @@ class Replica:
             each: rows of a full part here.
         """
         if len(self._parts) > 1:
-            first = part * sum(self._parts[0]) + sum(self._parts[kind][: self.index])
+            first = part * sum(self._parts[0]) + self._before(self._parts[kind])
         else:
-            own = sum(self._parts[0][: self.index]) if self._parts else 0
+            own = self._before(self._parts[0]) if self._parts else 0
             first = own + part * each
         return tf.cast(first, tf.int32) + tf.range(rows)
 
@@ -129,7 +129,7 @@ class Replica:
         return self.sum(counts) if exchange else [self.count * count for count in counts]
 
     @property
-    def first_row(self) -> int:
+    def first_row(self) -> int | tf.Tensor:
         """The row of what `gather` gives at which this replica's own begin."""
         at_hand = self._at_hand()
         if len(at_hand) > 1:
@@ -137,7 +137,7 @@ class Replica:
                 "ctx.first_row: the batch is taken in parts, each shared out by itself, so that a "
                 "replica's rows of it are not in one piece; ask within loss_fn, for the part's."
             )
-        return sum(at_hand[0][: self.index]) if at_hand else 0
+        return self._before(at_hand[0]) if at_hand else 0
 
     def gather(self, x: tf.Tensor) -> tf.Tensor:
         """The rows of all replicas in the order of the batch; gradients flow back to their owner.
@@ -148,7 +148,7 @@ class Replica:
         parts = self._at_hand()
         if not parts:
             return x
-        own = [sizes[self.index] for sizes in parts]
+        own = [self._own(sizes) for sizes in parts]
         if x.shape[0] != sum(own):
             raise ValueError(
                 f"ctx.gather takes one row for each of this replica's examples, [{sum(own)}, ...], "
@@ -160,6 +160,14 @@ class Replica:
         spans = tf.split(x, own) if len(own) > 1 else [x]
         padded = [_among(x, sizes, self.index) for x, sizes in zip(spans, parts, strict=True)]
         return self._all_reduce([tf.concat(padded, 0) if len(padded) > 1 else padded[0]])[0]
+
+    def _own(self, sizes: Sequence[int]) -> int:
+        """This replica's rows, of so many that each has."""
+        return sizes[self.index] if isinstance(self.index, int) else sizes[0]  # all alike
+
+    def _before(self, sizes: Sequence[int]) -> int | tf.Tensor:
+        """The rows of the replicas before this one."""
+        return sum(sizes[: self.index]) if isinstance(self.index, int) else self.index * sizes[0]
 
     def _at_hand(self) -> Sequence[Sequence[int]]:
         """Rows of each replica, of the part at hand or of all parts of the batch."""
@@ -209,16 +217,18 @@ class Replica:
         return context.merge_call(once, args=(result._replace(variables=[]),))
 
     def _all_reduce(self, tensors: list[Any]) -> list[Any]:
-        op = tf.distribute.ReduceOp.SUM if self.shares else tf.distribute.ReduceOp.MEAN
+        """The sum over replicas that share the rows; of those that all have them, the mean."""
         context = tf.distribute.get_replica_context()
         found: list[Any] = [None] * len(tensors)
         # TensorFlow keeps int32 on the host, and takes a list only where all of it is in one place.
         for on_host in (False, True):
             members = [i for i, x in enumerate(tensors) if (x.dtype == tf.int32) == on_host]
             if members:
-                added = context.all_reduce(op, [tensors[i] for i in members])
+                added = context.all_reduce(
+                    tf.distribute.ReduceOp.SUM, [tensors[i] for i in members]
+                )
                 for i, value in zip(members, added, strict=True):
-                    found[i] = tf.cast(value, tensors[i].dtype)  # a mean of integers is float64
+                    found[i] = value if self.shares else _divided(value, self.count)
         return found
 
 
@@ -232,7 +242,8 @@ class Split(NamedTuple):
     a part (statistics of a batch, candidates of a contrastive loss) sees those it sees on one
     device. Parts with fewer rows than replicas cannot be: a full batch is then shared as one. The
     short batch that ends an epoch is computed whole by each replica then, and also if it has
-    fewer rows than there are replicas: none ever computes on nothing.
+    fewer rows than there are replicas: none ever computes on nothing. So is a short batch that
+    replicas that are traced as one, with one shape for all of them, cannot share evenly.
 
     Attributes:
         parts: rows of each replica, for each part; empty where each has the whole batch.
@@ -241,15 +252,31 @@ class Split(NamedTuple):
     parts: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, batch: Any, count: int, parts: int = 1, full: int = 0) -> Split:
-        """The split of a batch over so many replicas; full batches have `full` rows."""
-        return cls.of_rows(rows_of(batch), count, parts, full)
+    def of(
+        cls, batch: Any, count: int, parts: int = 1, full: float = 0, even: bool = False
+    ) -> Split:
+        """The split of a batch over so many replicas; full batches have `full` rows.
+
+        Raises:
+            ValueError: with `even`, a full batch cannot be shared evenly.
+        """
+        return cls.of_rows(rows_of(batch), count, parts, full, even)
 
     @classmethod
-    def of_rows(cls, rows: int, count: int, parts: int = 1, full: int = 0) -> Split:
+    def of_rows(
+        cls, rows: int, count: int, parts: int = 1, full: float = 0, even: bool = False
+    ) -> Split:
         """As `of`, for a batch of so many rows."""
         if count == 1 or rows < count:
             return cls(())
+        if even and rows % (count * parts):
+            if rows < full:
+                return cls(())
+            raise ValueError(
+                f"a batch of {rows} rows{f' in {parts} parts' if parts > 1 else ''} cannot be "
+                f"shared evenly by {count} replicas, which are one program with one shape; give "
+                f"batches whose rows {count * parts} divides (the last of an epoch may be shorter)."
+            )
         part = -(-rows // parts)
         sizes = [part] * (rows // part) + [rows % part] * (rows % part > 0)
         if min(sizes) < count:
@@ -299,19 +326,35 @@ def _evenly(rows: int, count: int) -> tuple[int, ...]:
     return tuple(each + (i < more) for i in range(count))
 
 
-def _among(x: tf.Tensor, sizes: Sequence[int], index: int) -> tf.Tensor:
+def _divided(x: Any, count: int) -> Any:
+    """One of so many equal terms of a sum."""
+    if isinstance(x, tf.IndexedSlices):
+        return tf.IndexedSlices(_divided(x.values, count), x.indices, x.dense_shape)
+    return x // count if x.dtype.is_integer else x / count
+
+
+def _among(x: tf.Tensor, sizes: Sequence[int], index: int | tf.Tensor) -> tf.Tensor:
     """A replica's rows between zeros where those of the others are."""
+    if not isinstance(index, int):
+        mine = tf.equal(tf.range(len(sizes)), index)
+        mine = tf.reshape(mine, [len(sizes)] + [1] * x.shape.rank)
+        return tf.reshape(tf.where(mine, x, tf.zeros_like(x)), [sum(sizes), *x.shape[1:]])
     around = [sum(sizes[:index]), sum(sizes[index + 1 :])]
     return tf.pad(x, [around] + [[0, 0]] * (x.shape.rank - 1))
 
 
 def own(variable: Any) -> tf.Variable:
-    """The running replica's copy of a variable; itself where there is one, or outside replicas."""
+    """The running replica's copy of a variable; itself where there is one, or outside replicas.
+
+    Replicas that are traced as one reach their copies by the variable itself.
+    """
     context = tf.distribute.get_replica_context()
     if context is None or not _distributed(variable):
         return variable
-    local = variable.distribute_strategy.experimental_local_results(variable)
     index = tf.get_static_value(context.replica_id_in_sync_group)
+    if index is None:
+        return variable
+    local = variable.distribute_strategy.experimental_local_results(variable)
     return local[int(index) % len(local)]
 
 

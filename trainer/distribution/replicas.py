@@ -21,6 +21,8 @@ from trainer.distribution import adoption
 from trainer.distribution.replica import ALONE, Replica, Split
 from trainer.distribution.replication import Replication
 
+TRACED_AS_ONE = (tf.distribute.TPUStrategy, tf.distribute.experimental.TPUStrategy)
+
 
 class Replicas:
     """The replicas of a strategy.
@@ -35,6 +37,8 @@ class Replicas:
 
     Attributes:
         count: replicas that train together, over all workers.
+        as_one: whether they are traced as one program, which their device compiles (TPU); the
+            number of a replica is a tensor then, and all have as many rows.
         spread: whether steps go through the strategy at all.
         workers: processes that train together.
         worker: which of them this is; 0 is the chief.
@@ -69,6 +73,12 @@ class Replicas:
             strategy, tf.distribute.OneDeviceStrategy
         )
         self.spread = not plain
+        self.as_one = isinstance(strategy, TRACED_AS_ONE)
+        if self.as_one and self._shards:
+            raise ValueError(
+                "Replication(slots='sharded') with a TPUStrategy: its replicas are one program, "
+                "which cannot keep other slots on each; leave slots='replica'."
+            )
         self._local = len(strategy.extended.worker_devices) if self.spread else 1
         self.workers = self.count // self._local
         self.worker = worker_index(strategy)
@@ -99,7 +109,7 @@ class Replicas:
         step: Callable[[Any, Any, Replica], Any],
         stop: tf.Variable,
         parts: int = 1,
-        full: Callable[[], int] = lambda: 0,
+        full: Callable[[], float] = lambda: 0,
     ) -> Callable[[Any, Any], Any]:
         """Makes a step of the whole batch from a step of a replica's share of it.
 
@@ -107,7 +117,7 @@ class Replicas:
             step: `step(batch, number, replica) -> StepOutput`, with sums of the share alone.
             stop: what each worker says of ending the call.
             parts: into how many parts the step takes a batch.
-            full: gives the rows of a full batch.
+            full: gives the rows of a full batch, which has to be shared; infinity where none has.
 
         Returns:
             `step(batch, number) -> StepOutput` for graph code outside of replicas: sums over the
@@ -117,12 +127,11 @@ class Replicas:
             return lambda batch, number: step(batch, number, ALONE)
 
         def run(batch: Any, number: Any) -> Any:
-            split = Split.of(batch, self.count, parts, full())
-            shares = [split.take(batch, self._first + i) for i in range(self._local)]
+            split = Split.of(batch, self.count, parts, full(), even=self.as_one)
 
-            def one() -> Any:
+            def one(share: Any) -> Any:
                 replica = self._replica(split)
-                out = step(shares[replica.index - self._first], number, replica)
+                out = step(share, number, replica)
                 if self.workers == 1:
                     return out._replace(sums=replica.sum(out.sums))
                 # The wish of one worker is everybody's, in the same exchange as the sums.
@@ -131,7 +140,7 @@ class Replicas:
                 rows = tf.nest.map_structure(replica.all_rows, out.outputs)
                 return out._replace(sums=sums, outputs=rows, stop=wishes > 0)
 
-            out = self.strategy.run(one)
+            out = self.strategy.run(one, args=(self._shares(batch, split),))
             whole = self.workers > 1 or not split.parts
             return type(out)(
                 tf.nest.map_structure(self._first_of, out.sums),
@@ -192,12 +201,19 @@ class Replicas:
 
         return self._first_of(self.strategy.run(one))
 
+    def _shares(self, batch: Any, split: Split) -> Any:
+        """A batch with the rows of each replica of this worker."""
+        return self.strategy.experimental_distribute_values_from_function(
+            lambda context: split.take(batch, context.replica_id_in_sync_group)
+        )
+
     def _replica(self, split: Split) -> Replica:
         if self.count == 1:
             return ALONE
-        context = tf.distribute.get_replica_context()
-        index = tf.get_static_value(context.replica_id_in_sync_group)
-        return Replica(self.count, int(index), split, self._travel)
+        index = tf.distribute.get_replica_context().replica_id_in_sync_group
+        if not self.as_one:
+            index = int(tf.get_static_value(index))
+        return Replica(self.count, index, split, self._travel)
 
     def _first_of(self, value: Any) -> Any:
         return self.strategy.experimental_local_results(value)[0]
@@ -212,6 +228,7 @@ def _check_kind(strategy: tf.distribute.Strategy) -> None:
         tf.distribute.OneDeviceStrategy,
         tf.distribute.MirroredStrategy,
         tf.distribute.MultiWorkerMirroredStrategy,
+        *TRACED_AS_ONE,
     )
     if strategy is _default_strategy() or isinstance(strategy, kinds):
         return
@@ -219,14 +236,9 @@ def _check_kind(strategy: tf.distribute.Strategy) -> None:
     why = "is not known to be exact"
     if "ParameterServer" in name:
         why = "makes updates again when a worker is lost, so that no run is exact"
-    elif "TPU" in name:
-        why = (
-            "is not supported yet: its replicas are traced as one, and rows are shared out by "
-            "replica"
-        )
     raise ValueError(
-        f"strategy is a {name}, which {why}; use MirroredStrategy, MultiWorkerMirroredStrategy or "
-        "OneDeviceStrategy."
+        f"strategy is a {name}, which {why}; use MirroredStrategy, MultiWorkerMirroredStrategy, "
+        "TPUStrategy or OneDeviceStrategy."
     )
 
 

@@ -39,8 +39,6 @@ def test_what_cannot_be_exact_is_refused(two):
     with pytest.raises(TypeError, match=r"a tf\.distribute\.Strategy"):
         Replicas("mirrored")
     for kind, why in (
-        (tf.distribute.TPUStrategy, "not supported yet: its replicas are traced as one"),
-        (tf.distribute.experimental.TPUStrategy, "not supported yet"),
         (tf.distribute.ParameterServerStrategy, "makes updates again when a worker is lost"),
         (tf.distribute.experimental.ParameterServerStrategy, "makes updates again"),
         (tf.distribute.experimental.CentralStorageStrategy, "is not known to be exact; use Mirr"),
