@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
+from optimizers.kernels import share_of_one, takes_in
 from optimizers.slots import Item
 from optimizers.variables import has_handle
 
@@ -99,16 +100,18 @@ class Adadelta(Optimizer):
 
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernel."""
-        if not has_handle(item.variable):
+        if not (takes_in(self.rho, item.dtype) and has_handle(item.variable)):
             return False
         item.decay_now()
+        # Both of its means are off alike, so that it cancels but for epsilon.
+        epsilon = self.epsilon * share_of_one(self.rho, item.dtype)
         tf.raw_ops.ResourceApplyAdadelta(
             var=item.variable.handle,
             accum=item.slots["accumulated_grad"].handle,
             accum_update=item.slots["accumulated_delta_var"].handle,
             lr=item.learning_rate,
             rho=tf.cast(self.rho, item.dtype),
-            epsilon=tf.cast(self.epsilon, item.dtype),
+            epsilon=tf.cast(epsilon, item.dtype),
             grad=item.gradient,
         )
         return True

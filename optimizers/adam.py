@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
+from optimizers.kernels import scaled, share_of_mean, takes_in
 from optimizers.slots import MEAN, SQUARES, Item
 from optimizers.variables import has_handle
 
@@ -67,19 +67,6 @@ def powers(beta_1: float, beta_2: float, step: tf.Tensor) -> dict[str, Any]:
         "beta_2_power": tf.pow(tf.cast(beta_2, step.dtype), step),
         "rates": {},
     }
-
-
-def kernel_share(beta: float, step: tf.Tensor) -> tf.Tensor:
-    """What a mean by TensorFlow's kernel has taken in by a step, over what one of ours has.
-
-    The kernel takes `1 - b` of what comes with b rounded to its dtype, ours (and Keras) take
-    `1 - b` rounded: for 0.999 in float32 1.3e-5 less, until the mean forgets where it began.
-    """
-    kind = step.dtype.as_numpy_dtype
-    kernel, ours = np.float64(kind(beta)), 1.0 - np.float64(kind(1.0 - beta))
-    if kernel == ours or beta == 0.0:
-        return tf.ones([], step.dtype)
-    return tf.math.expm1(step * kind(np.log(kernel))) / tf.math.expm1(step * kind(np.log(ours)))
 
 
 def shared_rate(learning_rate: tf.Tensor, scalars: Mapping[str, Any]) -> tf.Tensor:
@@ -157,9 +144,9 @@ class Adam(Optimizer):
         epsilon: Any = self.epsilon
         if self.paper:
             epsilon *= tf.sqrt(1.0 - found["beta_2_power"])
-        root = tf.sqrt(kernel_share(self.beta_2, step))
+        root = tf.sqrt(share_of_mean(self.beta_2, step))
         kernel = {
-            "of_rate": root / kernel_share(self.beta_1, step),
+            "of_rate": root / share_of_mean(self.beta_1, step),
             "epsilon": tf.cast(epsilon, step.dtype) * root,
             "rates": {},
         }
@@ -190,20 +177,18 @@ class Adam(Optimizer):
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernel: one pass over memory instead of ten."""
         # AMSGrad's kernel does not compile under XLA; a beta of 1 would take in nothing.
-        one = item.dtype.as_numpy_dtype(self.beta_2) == 1
-        if self.amsgrad or one or not has_handle(item.variable):
+        whole = takes_in(self.beta_2, item.dtype) and has_handle(item.variable)
+        if self.amsgrad or not whole:
             return False
         item.decay_now()
-        own, rates = scalars["kernel"], scalars["kernel"]["rates"]
-        if id(item.learning_rate) not in rates:
-            rates[id(item.learning_rate)] = item.learning_rate * own["of_rate"]
+        own = scalars["kernel"]
         tf.raw_ops.ResourceApplyAdam(
             var=item.variable.handle,
             m=item.slots["momentum"].handle,
             v=item.slots["velocity"].handle,
             beta1_power=scalars["beta_1_power"],
             beta2_power=scalars["beta_2_power"],
-            lr=rates[id(item.learning_rate)],
+            lr=scaled(item.learning_rate, own["of_rate"], own["rates"]),
             beta1=tf.cast(self.beta_1, item.dtype),
             beta2=tf.cast(self.beta_2, item.dtype),
             epsilon=own["epsilon"],

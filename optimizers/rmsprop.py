@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
+from optimizers.kernels import scaled, share_of_one, takes_in
 from optimizers.one_program import ANY
 from optimizers.slots import SQUARES, Item
 from optimizers.variables import has_handle
@@ -96,6 +97,10 @@ class RMSprop(Optimizer):
             + (("average_gradient",) if centered else ())
         )
 
+    def scalars(self, step: tf.Tensor) -> Mapping[str, Any]:
+        """Room for the kernel's rates."""
+        return {"rates": {}}
+
     def rule(
         self,
         weight: tf.Tensor,
@@ -123,17 +128,19 @@ class RMSprop(Optimizer):
 
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernels, which always keep a momentum."""
-        if not self.momentum or not has_handle(item.variable):
+        whole = takes_in(self.rho, item.dtype) and has_handle(item.variable)
+        if not self.momentum or not whole:
             return False
         item.decay_now()
+        share = share_of_one(self.rho, item.dtype)
         shared = {
             "var": item.variable.handle,
             "ms": item.slots["velocity"].handle,
             "mom": item.slots["momentum"].handle,
-            "lr": item.learning_rate,
+            "lr": scaled(item.learning_rate, share**0.5, scalars["rates"]),
             "rho": tf.cast(self.rho, item.dtype),
             "momentum": tf.cast(self.momentum, item.dtype),
-            "epsilon": tf.cast(self.epsilon, item.dtype),
+            "epsilon": tf.cast(self.epsilon * share, item.dtype),
             "grad": item.gradient,
         }
         if self.centered:

@@ -50,6 +50,8 @@ def schedule_free_step(
         epsilon: Added to the corrected root.
         weight_decay: d, or None.
     """
+    # Of the betas as v's dtype has them, as Keras does: so that v and its correction are of one b2.
+    beta_1, beta_2 = (tf.cast(beta, v.dtype) for beta in (beta_1, beta_2))
     v = v + (tf.square(gradient) - v) * (1.0 - beta_2)
     # lr g / (sqrt(v_hat) + epsilon), with the correction drawn into the scalars.
     change = (learning_rate * root) * gradient / (tf.sqrt(v) + epsilon * root)
