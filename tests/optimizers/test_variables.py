@@ -56,7 +56,8 @@ for name, make in cases.items():
         body(tf.constant(0))  # outside the replicas
     body(tf.constant(0))  # outside the strategy: the variables still know their copies
     for copy in strategy.experimental_local_results(weight):
-        np.testing.assert_allclose(copy, single, rtol=2e-6, err_msg=name)
+        # Outside of replicas Adam is as written, whose means have taken in more than the kernel's.
+        np.testing.assert_allclose(copy, single, rtol=5e-6, err_msg=name)
     made = [int(v) for v in strategy.experimental_local_results(optimizer.iterations)]
     assert made == [int(alone.iterations)] * 2, name
 print("same")
