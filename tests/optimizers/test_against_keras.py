@@ -264,7 +264,6 @@ LONG = {  # means that forget slowly: what they take in, 1 - beta, is what round
     "AdamW": {},
     "Adadelta": {"rho": 0.999},
     "Adagrad": {"initial_accumulator_value": 0.0},
-    "Adagrad": {"initial_accumulator_value": 0.0},
     "Adamax": {"beta_1": 0.99},
     "Lamb": {"beta_2": 0.9999},
     "Nadam": {"beta_2": 0.9999},
