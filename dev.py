@@ -106,11 +106,15 @@ def commands(command: str, flags: list[str]) -> list[list[str]]:
 
 
 def test_processes(flags: list[str]) -> list[str]:
-    """The flags for two test processes; none where the user chose, or wants to look into one."""
+    """The flags for two test processes; none where the user chose, or wants to look into one.
+
+    Each begins with one half of the tests, so that neighbours share what they set up, and whichever
+    is done first takes over from the other.
+    """
     chosen = ("-n", "--numprocesses", "--dist", "--pdb", "--trace")
     if any(flag.startswith(chosen) or flag == "no:xdist" for flag in flags):
         return []
-    return ["-n", "2"]
+    return ["-n", "2", "--dist", "worksteal"]
 
 
 def run(all_words: list[list[str]]) -> int:
