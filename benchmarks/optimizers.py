@@ -311,7 +311,7 @@ def draw(measured: dict[str, Any], path: pathlib.Path) -> None:
     pyplot.close(figure)
 
 
-def first(row: Mapping[str, Any]) -> str:
+def first_call(row: Mapping[str, Any]) -> str:
     """Seconds of the first call of ours, and of Keras's where it was measured."""
     theirs = f" ({row['keras_first_s']:.1f})" if "keras_first_s" in row else ""
     return f"{row['ours_first_s']:.1f}{theirs}"
@@ -323,7 +323,7 @@ def to_markdown(measured: Mapping[str, Any]) -> str:
     lines: dict[str, dict[tuple[int, str], str]] = {}
     for row in measured["rows"]:
         beside = f"{row['ratio']:.2f}" if "ratio" in row else "-"
-        cell = f"{row['ours_ms']:.1f} / {beside} / {row['of_limit']:.1f} / {first(row)}"
+        cell = f"{row['ours_ms']:.1f} / {beside} / {row['of_limit']:.1f} / {first_call(row)}"
         lines.setdefault(row["optimizer"], {})[row["variables"], row["mode"]] = cell
     head = ["", *(f"{count:,} {'XLA' if mode == 'xla' else mode}" for count, mode in kinds)]
     rows = [[name, *(cells.get(kind, "") for kind in kinds)] for name, cells in lines.items()]

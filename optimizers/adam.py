@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
-from optimizers.kernels import scaled, share_of_mean, takes_in
+from optimizers.kernels import share_of_mean, takes_in
+from optimizers.rates import once
 from optimizers.slots import MEAN, SQUARES, Item
 from optimizers.variables import has_handle
 
@@ -71,12 +72,8 @@ def powers(beta_1: float, beta_2: float, step: tf.Tensor) -> dict[str, Any]:
 
 def shared_rate(learning_rate: tf.Tensor, scalars: Mapping[str, Any]) -> tf.Tensor:
     """`adam_rate`, computed once for all variables with the same learning rate."""
-    rates = scalars["rates"]
-    if id(learning_rate) not in rates:
-        rates[id(learning_rate)] = adam_rate(
-            learning_rate, scalars["beta_1_power"], scalars["beta_2_power"]
-        )
-    return rates[id(learning_rate)]
+    powers_now = scalars["beta_1_power"], scalars["beta_2_power"]
+    return once(learning_rate, scalars["rates"], lambda rate: adam_rate(rate, *powers_now))
 
 
 class Adam(Optimizer):
@@ -188,7 +185,7 @@ class Adam(Optimizer):
             v=item.slots["velocity"].handle,
             beta1_power=scalars["beta_1_power"],
             beta2_power=scalars["beta_2_power"],
-            lr=scaled(item.learning_rate, own["of_rate"], own["rates"]),
+            lr=once(item.learning_rate, own["rates"], lambda rate: rate * own["of_rate"]),
             beta1=tf.cast(self.beta_1, item.dtype),
             beta2=tf.cast(self.beta_2, item.dtype),
             epsilon=own["epsilon"],

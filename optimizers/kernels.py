@@ -6,8 +6,6 @@ take `1 - b` rounded. For 0.999 in float32 that is 1.3e-5 less, for 0.9999 up to
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
@@ -37,10 +35,3 @@ def share_of_one(beta: float, dtype: tf.DType) -> float:
 def takes_in(beta: float, dtype: tf.DType) -> bool:
     """Whether a kernel takes in anything: not where beta is rounded to 1."""
     return float(dtype.as_numpy_dtype(beta)) < 1.0
-
-
-def scaled(rate: tf.Tensor, factor: Any, made: dict[int, tf.Tensor]) -> tf.Tensor:
-    """`rate * factor`, made once for all variables that have the same rate."""
-    if id(rate) not in made:
-        made[id(rate)] = rate * factor
-    return made[id(rate)]

@@ -11,6 +11,21 @@ from optimizers.checks import check_decay, check_rate
 from optimizers.variables import local
 
 
+def once(
+    rate: tf.Tensor, made: dict[int, tf.Tensor], make: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    """`make(rate)`, computed once for all variables that have the same rate.
+
+    Args:
+        rate: Of a variable.
+        made: What was made in this update, by the identity of the rate.
+        make: What is made of it.
+    """
+    if id(rate) not in made:
+        made[id(rate)] = make(rate)
+    return made[id(rate)]
+
+
 class Rates:
     """What an optimizer reads anew at each update, so that setting it retraces nothing."""
 

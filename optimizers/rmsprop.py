@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
-from optimizers.kernels import scaled, share_of_one, takes_in
+from optimizers.kernels import share_of_one, takes_in
 from optimizers.one_program import ANY
+from optimizers.rates import once
 from optimizers.slots import SQUARES, Item
 from optimizers.variables import has_handle
 
@@ -137,7 +138,7 @@ class RMSprop(Optimizer):
             "var": item.variable.handle,
             "ms": item.slots["velocity"].handle,
             "mom": item.slots["momentum"].handle,
-            "lr": scaled(item.learning_rate, share**0.5, scalars["rates"]),
+            "lr": once(item.learning_rate, scalars["rates"], lambda rate: rate * share**0.5),
             "rho": tf.cast(self.rho, item.dtype),
             "momentum": tf.cast(self.momentum, item.dtype),
             "epsilon": tf.cast(self.epsilon * share, item.dtype),

@@ -98,6 +98,7 @@ class Loop:
         self._stop = stop
         self._step, self._fetch, self._rows = step, fetch, rows
 
+        # By name: of a lambda a TPU's program would be called "<lambda>", which is no valid scope.
         def one_step(args: Any, i: tf.Tensor, number: tf.Tensor) -> StepOutput:
             return step(fetch(args, i, rows), number)
 

@@ -18,6 +18,7 @@ from benchmarks.replicated import matrix
 from benchmarks.replicated.trainings import distance
 from trainer import Replication, Task, Trainer
 from trainer.distribution.replica import Split
+from trainer.distribution.replicas import Replicas
 
 CASES = [
     matrix.Case("cnn", "4", "graph", 1, None, "float32"),
@@ -28,7 +29,9 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_they_train_as_one_device_does(case, mirrored, as_one):
-    found, steps = matrix.train(case, mirrored(matrix.REPLICAS[case.where]))
+    strategy = mirrored(matrix.REPLICAS[case.where])
+    assert Replicas(strategy).as_one
+    found, steps = matrix.train(case, strategy)
     want, wanted = matrix.alone(case)
     assert distance(found, want) <= case.close
     assert steps.keys() == wanted.keys()
@@ -114,8 +117,6 @@ def test_a_model_is_traced_up_to_the_device(precision, tpu):
     assert found[True]["CrossReplicaSum"] == (3 if precision else 2)  # float16 by itself
     assert found[True]["AssignVariableOp"] > len(model.trainable_variables)
     assert not any("Assign" in op for op in found[False])
-    values = model.get_weights()
-    assert all(np.isfinite(value).all() for value in values)
 
 
 class Contrast(Task):

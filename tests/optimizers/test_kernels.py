@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import optimizers
-from optimizers.kernels import scaled, share_of_mean, share_of_one, takes_in
+from optimizers.kernels import share_of_mean, share_of_one, takes_in
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.999, 0.9999])
@@ -31,12 +31,6 @@ def test_a_beta_that_is_rounded_to_one_takes_in_nothing():
     assert not takes_in(1 - 1e-9, tf.float32)
     assert takes_in(1 - 1e-9, tf.float64)
     assert share_of_one(1.0, tf.float32) == 1.0
-
-
-def test_a_rate_is_scaled_once():
-    rate, made = tf.constant(2.0), {}
-    assert scaled(rate, 0.5, made) is scaled(rate, 0.5, made)
-    assert float(scaled(rate, 0.5, made)) == 1.0
 
 
 @pytest.mark.parametrize("make", [

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import optimizers
 from optimizers import schedules
+from optimizers.rates import once
 
 MADE = {
     "Lion": lambda: optimizers.Lion(0.5, weight_decay=0.0),
@@ -93,3 +94,11 @@ def test_what_cannot_be_set():
     with pytest.raises(TypeError, match=r"weight_decay=0\.2 cannot replace the schedule Linear"):
         scheduled.weight_decay = 0.2
     np.testing.assert_allclose(scheduled.weight_decay, 0.1)
+
+
+def test_what_is_made_of_a_rate_is_made_once():
+    rate, other, made = tf.constant(2.0), tf.constant(2.0), {}
+    half = lambda rate: rate / 2  # noqa: E731
+    assert once(rate, made, half) is once(rate, made, half)
+    assert once(other, made, half) is not once(rate, made, half)
+    assert float(once(rate, made, half)) == 1.0

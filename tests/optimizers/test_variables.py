@@ -33,7 +33,8 @@ cases = {
 }
 for name, make in cases.items():
     single, alone = tf.Variable([1.0, 2.0]), make()
-    for _ in range(6):
+    for done in range(6):
+        alone.fused = done < 4  # outside of replicas there is no kernel for all copies
         alone.apply([tf.constant([1.0, -2.0])], [single])
     with strategy.scope():
         weight, optimizer = tf.Variable([1.0, 2.0]), make()
@@ -56,8 +57,7 @@ for name, make in cases.items():
         body(tf.constant(0))  # outside the replicas
     body(tf.constant(0))  # outside the strategy: the variables still know their copies
     for copy in strategy.experimental_local_results(weight):
-        # Outside of replicas Adam is as written, whose means have taken in more than the kernel's.
-        np.testing.assert_allclose(copy, single, rtol=5e-6, err_msg=name)
+        np.testing.assert_allclose(copy, single, rtol=2e-6, err_msg=name)
     made = [int(v) for v in strategy.experimental_local_results(optimizer.iterations)]
     assert made == [int(alone.iterations)] * 2, name
 print("same")
