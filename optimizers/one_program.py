@@ -12,7 +12,7 @@ from optimizers.slots import Item
 
 ANY = float("inf")
 """For rules that treat each number by itself."""
-NORMS = 100_000
+NORMS = 20_000
 """For rules with sums over a variable: XLA on a CPU sums on one thread, TensorFlow on all."""
 MOST = 100
 """Variables of one program: what starting it takes grows faster than their number."""

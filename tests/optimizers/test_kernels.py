@@ -38,6 +38,8 @@ def test_a_beta_that_is_rounded_to_one_takes_in_nothing():
     lambda: optimizers.RMSprop(0.01, 0.9999, 0.5, centered=True),
     lambda: optimizers.Adadelta(1.0, 0.999),
     lambda: optimizers.Adadelta(1.0, 1 - 1e-9),
+    lambda: optimizers.Adagrad(0.1, 0.0, 1e-3),
+    lambda: optimizers.Adagrad(0.1, 0.0, 1e-3, paper=True),
 ])  # fmt: skip
 def test_other_kernels_are_the_rules_as_written(make, rng):
     start, grads = rng.normal(size=[5, 3]), rng.normal(size=[30, 5, 3]).astype(np.float32)
