@@ -105,8 +105,11 @@ class Server:
         self.peer.plan(batches)
         return {"seconds": time.perf_counter() - begin}
 
-    def train(self, batches: int | None, epochs: int) -> dict[str, Any]:
-        """A round."""
+    def train(self, batches: int | None, epochs: int, wake: bool = False) -> dict[str, Any]:
+        """A round; with `wake`, after an epoch that is not timed."""
+        if wake:
+            self.peer.train(batches=batches, epochs=1)
+            self.peer.noted()
         begin = time.perf_counter()
         cpu = time.process_time()
         loss = self.peer.train(batches=batches, epochs=epochs)

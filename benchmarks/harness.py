@@ -89,7 +89,9 @@ def plan(field: Field, batches: int | None) -> None:
 def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: int) -> None:
     """A round to warm up, and the timed rounds, interleaved: A B C, B C A, C A B ...
 
-    Each round begins with another contender, so that none always follows the same one.
+    Each round begins with another contender, so that none always follows the same one. A timed
+    round follows an epoch that is not timed: a virtual machine is slow at first with memory that
+    was not touched for seconds, and who is fast would pay the same for it with a shorter round.
 
     Args:
         field: the contenders, started; its records are filled.
@@ -102,7 +104,8 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
         field.say(f"{name}: warmed up in {answer['seconds']:.1f} s")
         field.records[name]["warm_up_seconds"] = answer["seconds"]
     for number in range(1, rounds + 1):
-        turn = field.each("train", first=number - 1, pause=PAUSE, batches=batches, epochs=epochs)
+        how = {"batches": batches, "epochs": epochs, "wake": True}
+        turn = field.each("train", first=number - 1, pause=PAUSE, **how)
         for name, answer in turn:
             field.records[name]["rounds"].append(answer["seconds"])
             field.records[name]["losses"].append(answer["loss"])

@@ -1,8 +1,10 @@
 """Turns, failures and the processes of the harness, on contenders that train nothing."""
 
+import types
+
 import pytest
 
-from benchmarks import harness, processes, results, workloads
+from benchmarks import child, harness, processes, results, workloads
 
 
 class Fake:
@@ -12,10 +14,13 @@ class Fake:
         self.name, self.seconds, self.journal = name, list(seconds), journal
         self.fails_on = fails_on
         self.closed = False
+        self.woken = []
 
     def send(self, do, **arguments):
         self.journal.append((self.name, do))
         self.command = do
+        if do == "train":
+            self.woken.append(arguments.get("wake", False))
 
     def receive(self):
         if self.command == self.fails_on:
@@ -63,6 +68,30 @@ def test_rounds_take_turns():
     assert field.records["b"]["test"]["accuracy"] == 0.9
     assert field.records["b"]["peak_mb"] == 100.0
     assert [do for name, do in journal if name == "b"][-2:] == ["finish", "evaluate"]
+
+
+def test_a_timed_round_follows_an_epoch_that_is_not_timed(monkeypatch, tmp_path):
+    fake = Fake("a", [9, 1, 3], [])
+    run([fake])
+    assert fake.woken == [False, True, True]
+
+    class Peer:
+        trained = []
+
+        def train(self, batches, epochs):
+            self.trained.append((batches, epochs))
+            return 0.5
+
+        def noted(self):
+            return {"until": len(self.trained)}
+
+    clock = types.SimpleNamespace(perf_counter=lambda: len(Peer.trained), process_time=lambda: 0)
+    monkeypatch.setattr(child, "time", clock)
+    server = child.Server({"folder": str(tmp_path)})
+    server.peer = Peer()
+    answer = server.train(batches=3, epochs=2, wake=True)
+    assert Peer.trained == [(3, 1), (3, 2)]
+    assert answer["seconds"] == 1 and answer["noted"] == {"until": 2}
 
 
 def test_plans_are_told_apart():
