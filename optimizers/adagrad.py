@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_least
-from optimizers.one_program import ANY
 from optimizers.slots import Item
 from optimizers.variables import has_handle
 
@@ -50,8 +49,6 @@ class Adagrad(Optimizer):
         ema_overwrite_frequency: See `Optimizer`.
         name: See `Optimizer`.
     """
-
-    compiles_up_to = ANY
 
     def __init__(
         self,
