@@ -104,8 +104,7 @@ def race(field: Field, *, rounds: int, batches: int | None, epochs: int, steps: 
         field.say(f"{name}: warmed up in {answer['seconds']:.1f} s")
         field.records[name]["warm_up_seconds"] = answer["seconds"]
     for number in range(1, rounds + 1):
-        how = {"batches": batches, "epochs": epochs, "wake": True}
-        turn = field.each("train", first=number - 1, pause=PAUSE, **how)
+        turn = field.each("train", number - 1, PAUSE, batches=batches, epochs=epochs, wake=True)
         for name, answer in turn:
             field.records[name]["rounds"].append(answer["seconds"])
             field.records[name]["losses"].append(answer["loss"])

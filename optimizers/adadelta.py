@@ -11,7 +11,6 @@ from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_range
 from optimizers.kernels import share_of_one, takes_in
 from optimizers.slots import Item
-from optimizers.variables import has_handle
 
 
 def adadelta_step(
@@ -100,7 +99,7 @@ class Adadelta(Optimizer):
 
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernel."""
-        if not (takes_in(self.rho, item.dtype) and has_handle(item.variable)):
+        if not takes_in(self.rho, item.dtype):
             return False
         item.decay_now()
         # Both of its means are off alike, so that it cancels but for epsilon.

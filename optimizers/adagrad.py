@@ -10,7 +10,6 @@ import tensorflow as tf
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_least
 from optimizers.slots import Item
-from optimizers.variables import has_handle
 
 NOTHING = 1e-30
 """Leaves a root as it is. XLA makes of `g / sqrt(a)` without it what takes three times as long."""
@@ -111,8 +110,6 @@ class Adagrad(Optimizer):
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernel."""
         del scalars
-        if not has_handle(item.variable):
-            return False
         item.decay_now()
         tf.raw_ops.ResourceApplyAdagradV2(
             var=item.variable.handle,

@@ -12,7 +12,6 @@ from optimizers.checks import check_epsilon, check_mean
 from optimizers.kernels import share_of_mean, takes_in
 from optimizers.rates import once
 from optimizers.slots import MEAN, SQUARES, Item
-from optimizers.variables import has_handle
 
 
 def adam_step(
@@ -174,8 +173,7 @@ class Adam(Optimizer):
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernel: one pass over memory instead of ten."""
         # AMSGrad's kernel does not compile under XLA; a beta of 1 would take in nothing.
-        whole = takes_in(self.beta_2, item.dtype) and has_handle(item.variable)
-        if self.amsgrad or not whole:
+        if self.amsgrad or not takes_in(self.beta_2, item.dtype):
             return False
         item.decay_now()
         own = scalars["kernel"]

@@ -10,7 +10,6 @@ import tensorflow as tf
 from optimizers.base import Optimizer
 from optimizers.checks import check_epsilon, check_mean
 from optimizers.slots import MEAN, Item
-from optimizers.variables import has_handle
 
 
 def adamax_step(
@@ -112,8 +111,6 @@ class Adamax(Optimizer):
 
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernel."""
-        if not has_handle(item.variable):
-            return False
         item.decay_now()
         tf.raw_ops.ResourceApplyAdaMax(
             var=item.variable.handle,

@@ -10,7 +10,6 @@ import tensorflow as tf
 from optimizers.base import Optimizer
 from optimizers.checks import check_least
 from optimizers.slots import Item
-from optimizers.variables import has_handle
 
 
 def ftrl_step(
@@ -147,8 +146,6 @@ class Ftrl(Optimizer):
 
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernel."""
-        if not has_handle(item.variable):
-            return False
         item.decay_now()
         tf.raw_ops.ResourceApplyFtrlV2(
             var=item.variable.handle,

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from optimizers.slots import Item
+from optimizers.variables import has_handle
 
 ANY = float("inf")
 """For rules that treat each number by itself."""
@@ -103,4 +104,5 @@ def _by_kernel(optimizer: Moves, item: Item, scalars: Mapping[str, Any]) -> bool
     if rows and optimizer.update_sparse(item):
         return True
     item.densify()
-    return optimizer.fused and item.plain() and optimizer.kernel(item, scalars)
+    in_place = item.plain() and has_handle(item.variable)
+    return optimizer.fused and in_place and optimizer.kernel(item, scalars)

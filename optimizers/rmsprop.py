@@ -13,7 +13,6 @@ from optimizers.kernels import share_of_one, takes_in
 from optimizers.one_program import ANY
 from optimizers.rates import once
 from optimizers.slots import SQUARES, Item
-from optimizers.variables import has_handle
 
 
 def rmsprop_step(
@@ -129,8 +128,7 @@ class RMSprop(Optimizer):
 
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernels, which always keep a momentum."""
-        whole = takes_in(self.rho, item.dtype) and has_handle(item.variable)
-        if not self.momentum or not whole:
+        if not self.momentum or not takes_in(self.rho, item.dtype):
             return False
         item.decay_now()
         share = share_of_one(self.rho, item.dtype)

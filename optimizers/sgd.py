@@ -10,7 +10,6 @@ import tensorflow as tf
 from optimizers.base import Optimizer
 from optimizers.checks import check_range
 from optimizers.slots import Item
-from optimizers.variables import has_handle
 
 
 def momentum_step(
@@ -102,8 +101,6 @@ class SGD(Optimizer):
     def kernel(self, item: Item, scalars: Mapping[str, Any]) -> bool:
         """TensorFlow's kernels, with and without momentum."""
         variable = item.variable
-        if not has_handle(variable):
-            return False
         item.decay_now()
         if not self.momentum:
             variable.assign_sub(item.gradient * item.learning_rate, read_value=False)
